@@ -1,0 +1,204 @@
+"""Sentence embeddings: text in, unit vectors out, each text paid for once (lesson 01).
+
+A transformer turns a text into one vector per token; their mean, scaled to length 1, is the sentence embedding
+(Reimers & Gurevych 2019). sentence-transformers does that; this module adds the verified model, the cache and clear errors.
+"""
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import warnings
+import zlib
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from qrr_lib._runtime import cache_dir, data_dir, say
+from qrr_lib.models import default_model, model_folder, model_spec
+
+
+def text_key(text: str) -> bytes:
+    """Key of a text in the cache: the SHA-256 of its UTF-8 bytes (lone surrogates are kept apart, not refused)."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+class TextEmbedder:
+    """Embed texts with a verified sentence-transformers model.
+
+    Parameters
+    ----------
+    model : str or None
+        Name in `qrr_lib.models.MODELS`; None takes `QRR_MODEL`, else all-mpnet-base-v2.
+    device : str or None
+        "cpu", "cuda", "mps"; None picks a GPU when there is one.
+    cache : bool
+        Keep embeddings on disk (and use those that come with the course), so that no text is embedded twice.
+
+    Attributes
+    ----------
+    dim : int
+        Embedding size D (768 for mpnet, 384 for MiniLM).
+
+    The weights are loaded at the first text that is not cached. Derived in lesson 01.
+    """
+
+    def __init__(self, model: str | None = None, device: str | None = None, cache: bool = True):
+        self.spec = model_spec(model or default_model())
+        self.name, self.dim = self.spec.name, self.spec.dim
+        self._device = device
+        self._model = None
+        self._cache = EmbeddingCache(self.spec) if cache else None
+
+    @property
+    def model(self):
+        """The `SentenceTransformer`, loaded once from a local, verified folder."""
+        if self._model is None:
+            folder = model_folder(self.name)
+            import torch
+            import transformers
+            from sentence_transformers import SentenceTransformer
+
+            transformers.utils.logging.disable_progress_bar()
+            device = self._device or ("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+            self._model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+        return self._model
+
+    def encode(self, texts: list[str], batch_size: int = 32, progress: bool | None = None) -> np.ndarray:
+        """Embed texts.
+
+        Parameters
+        ----------
+        texts : list of str
+            None may be empty or blank.
+        batch_size : int
+            Texts per forward pass; long and short ones are sorted apart by sentence-transformers.
+        progress : bool or None
+            Show a bar; None shows one only when more than 64 texts must be computed.
+
+        Returns
+        -------
+        (N, D) float32 array, rows of norm 1. Longer texts than the model's limit (384 or 256 tokens) are cut off by the model.
+        """
+        texts = _checked(texts)
+        if not texts:
+            return np.empty((0, self.dim), dtype=np.float32)
+        keys = [text_key(text) for text in texts]
+        found = self._cache.get(keys) if self._cache else {}
+        missing = {key: text for key, text in zip(keys, texts) if key not in found}
+        if missing:
+            show = len(missing) > 64 if progress is None else progress
+            vectors = self.model.encode(list(missing.values()), batch_size=batch_size, show_progress_bar=show,
+                                        normalize_embeddings=True, convert_to_numpy=True).astype(np.float32)
+            fresh = dict(zip(missing, vectors))
+            if self._cache:
+                self._cache.put(fresh)
+            found.update(fresh)
+        return np.stack([found[key] for key in keys])
+
+    def encode_tokens(self, texts: list[str], batch_size: int = 32, progress: bool = False) -> list[np.ndarray]:
+        """Embed every token in its context: a list of (T, D) float32 arrays, rows of norm 1, special tokens dropped.
+
+        A text of T word pieces gives T rows (at most the model's limit less two). Not cached here. Used from lesson 09 on.
+        """
+        texts = _checked(texts)
+        if not texts:
+            return []
+        outputs = self.model.encode(texts, batch_size=batch_size, show_progress_bar=progress,
+                                    output_value="token_embeddings", convert_to_numpy=False)
+        vectors = []
+        for rows in outputs:
+            rows = rows[1:-1].float().cpu().numpy()               # first and last are <s> and </s> ([CLS] and [SEP])
+            vectors.append(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
+        return vectors
+
+
+def _checked(texts) -> list[str]:
+    if isinstance(texts, str):
+        raise ValueError("encode takes a list of texts; wrap a single one: [text]")
+    texts = list(texts)
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(f"text {i} is {type(text).__name__}, not str")
+        if not text.strip():
+            raise ValueError(f"text {i} is empty: remove it, or give it at least one word")
+    return texts
+
+
+class EmbeddingCache:
+    """One SQLite file per model, keyed by the model's hash and the text's; every row carries a checksum.
+
+    SQLite's transactions make a kill in mid-write harmless. A damaged file or row is rebuilt, said once; a folder that cannot
+    be written is only warned about. Vectors that come with the course (float16, data/course/embeddings) are read, never written.
+    """
+
+    def __init__(self, spec):
+        self.spec = spec
+        self.path = cache_dir() / "embeddings" / f"{spec.name}-{spec.sha256[:12]}.sqlite"
+        self.usable = True
+        self._shipped: dict[bytes, np.ndarray] | None = None
+
+    def get(self, keys: list[bytes]) -> dict[bytes, np.ndarray]:
+        """Return the vectors that are there: {key: (D,) float32}."""
+        found = {key: self.shipped[key] for key in keys if key in self.shipped}
+        rows = self._run(lambda db: [row for key in set(keys) - set(found)
+                                     for row in db.execute("SELECT key, vector, crc FROM vectors WHERE key = ?", (key,))]) or []
+        for key, blob, crc in rows:
+            if zlib.crc32(blob) == crc and len(blob) == 4 * self.spec.dim:
+                found[key] = np.frombuffer(blob, dtype="<f4")
+            else:
+                say(f"one cached embedding in {self.path.name} is damaged; computing it again")
+        return found
+
+    def put(self, vectors: dict[bytes, np.ndarray]) -> None:
+        """Store vectors in one transaction."""
+        rows = [(key, blob := np.ascontiguousarray(v, dtype="<f4").tobytes(), zlib.crc32(blob)) for key, v in vectors.items()]
+        self._run(lambda db: db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows))
+
+    def _run(self, work, again: bool = True):
+        if not self.usable:
+            return None
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.path, timeout=30)) as db, db:
+                db.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB, crc INTEGER) WITHOUT ROWID")
+                return work(db)
+        except sqlite3.OperationalError as error:       # locked, read-only, disk full: go on without
+            self._give_up(error)
+        except sqlite3.DatabaseError as error:          # not a database, or malformed
+            if again and self._set_aside(error):
+                return self._run(work, again=False)
+        except OSError as error:
+            self._give_up(error)
+        return None
+
+    def _set_aside(self, error) -> bool:
+        try:
+            self.path.replace(self.path.with_suffix(".damaged"))
+        except OSError as second:
+            self._give_up(second)
+            return False
+        say(f"the embedding cache {self.path.name} was damaged ({error}); starting a new one")
+        return True
+
+    def _give_up(self, error) -> None:
+        self.usable = False
+        warnings.warn(f"the embedding cache {self.path} cannot be used ({error}); going on without it. "
+                      "Set QRR_CACHE_DIR to a folder you can write to.", stacklevel=5)
+
+    @property
+    def shipped(self) -> dict[bytes, np.ndarray]:
+        """Vectors of the course corpus that come with the repository, if they belong to this very model."""
+        if self._shipped is None:
+            self._shipped = {}
+            try:
+                path = Path(data_dir()) / "course" / "embeddings" / f"{self.spec.name}.npz"
+            except FileNotFoundError:
+                return self._shipped
+            if path.is_file():
+                with np.load(path) as file:
+                    if str(file["weights"]) == self.spec.sha256:
+                        vectors = file["vectors"].astype(np.float32)
+                        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+                        self._shipped = dict(zip((key.tobytes() for key in file["keys"]), vectors))
+        return self._shipped
