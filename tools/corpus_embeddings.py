@@ -1,0 +1,30 @@
+"""Write data/course/embeddings/MODEL.npz for both models, so that a class starts in seconds.
+
+    python tools/corpus_embeddings.py
+
+Each file holds `keys` (SHA-256 of a text), `vectors` (float16, unit length before rounding) and `weights` (the model's SHA-256).
+`TextEmbedder` uses a vector only if both hashes match: an edited passage is simply computed anew.
+"""
+from __future__ import annotations
+
+import numpy as np
+
+from qrr_lib import TextEmbedder, load_collection
+from qrr_lib._runtime import atomic_path, data_dir
+from qrr_lib.embeddings import text_key
+from qrr_lib.models import MODELS
+
+
+def main() -> None:
+    """Embed every passage and query of the course corpus with every model."""
+    collection = load_collection("course")
+    texts = collection.texts() + list(collection.queries.values())
+    for name, spec in MODELS.items():
+        vectors = TextEmbedder(name, cache=False).encode(texts, progress=True).astype(np.float16)
+        with atomic_path(data_dir() / "course" / "embeddings" / f"{name}.npz") as partial:
+            np.savez_compressed(partial, keys=np.array([text_key(t) for t in texts], dtype="V32"), vectors=vectors, weights=spec.sha256)
+        print(f"{name}: {len(texts)} texts")
+
+
+if __name__ == "__main__":
+    main()
