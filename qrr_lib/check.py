@@ -1,0 +1,98 @@
+"""Is this machine ready for the course? One line per question, OK or FAIL with what to do (lesson 00)."""
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from typing import NamedTuple
+
+from qrr_lib._runtime import cache_dir, data_dir
+from qrr_lib.models import ModelNotFoundError, model_folder, model_spec
+
+PACKAGES = ("torch", "sentence-transformers", "qiskit", "qiskit-aer", "pennylane", "faiss-cpu", "onnxruntime", "ir-measures", "jupyterlab")
+
+
+class Line(NamedTuple):
+    """One answer: `ok`, what was looked at, what was found, and (if not ok) what to do."""
+
+    ok: bool
+    what: str
+    found: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        text = f"[{' OK ' if self.ok else 'FAIL'}] {self.what:<22} {self.found}"
+        return text if self.ok else f"{text}\n       -> {self.advice}"
+
+
+def check_machine() -> list[Line]:
+    """Look at Python, packages, data, memory, threads, disk and the model (which is fetched if it is not there yet)."""
+    lines = [_python(), *map(_package, PACKAGES), _data(), _memory(), _threads(), _disk(), _model()]
+    return lines
+
+
+def _python() -> Line:
+    version = platform.python_version()
+    return Line((3, 11) <= sys.version_info[:2] <= (3, 13), "Python", f"{version} on {platform.system()} {platform.machine()}",
+                "the course is tested on Python 3.11 to 3.13: make an environment with one of them")
+
+
+def _package(name: str) -> Line:
+    try:
+        return Line(True, name, importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Line(False, name, "not installed", "activate the course's environment, or run `pip install -e .` in the repository")
+
+
+def _data() -> Line:
+    try:
+        path = data_dir() / "course" / "corpus.jsonl"
+        return Line(path.is_file(), "course corpus", "found" if path.is_file() else "missing", "get the whole repository, not only notebooks/")
+    except FileNotFoundError as error:
+        return Line(False, "course corpus", "missing", str(error))
+
+
+def _memory() -> Line:
+    total = _total_memory()
+    if total is None:
+        return Line(True, "memory", "unknown on this platform; a lesson needs up to 1.2 GB")
+    return Line(total >= 3.5e9, "memory", f"{total / 1e9:.1f} GB in all; a lesson needs up to 1.2 GB",
+                "use the light mode: set QRR_MODEL=all-MiniLM-L6-v2, and keep one notebook open at a time")
+
+
+def _total_memory() -> float | None:
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            with open(name, encoding="ascii") as file:
+                total = min(total, int(file.read()))
+        except (OSError, ValueError):
+            continue
+    return float(total)
+
+
+def _threads() -> Line:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Line(True, "threads", f"{cores} core{'s' * (cores > 1)} for this process, OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'not set')}")
+
+
+def _disk() -> Line:
+    place = cache_dir()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    return Line(free > 1.5e9, "disk for the cache", f"{free / 1e9:.0f} GB free", f"free 1.5 GB, or set QRR_CACHE_DIR (now {cache_dir()})")
+
+
+def _model() -> Line:
+    spec = model_spec()
+    try:
+        model_folder(spec.name)
+        return Line(True, "embedding model", f"{spec.name}, {spec.dim} numbers per text, SHA-256 verified")
+    except ModelNotFoundError as error:
+        return Line(False, "embedding model", spec.name, str(error))

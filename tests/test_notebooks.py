@@ -1,0 +1,128 @@
+"""Notebooks about notebooks: the conventions hold, and the runner goes red when it should."""
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import notebooks  # noqa: E402
+
+LESSONS, SOLUTIONS = notebooks.lessons(), notebooks.solutions()
+ROWS = ["You will build", "You will learn", "You need", "Minutes", "Light mode"]
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path):
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_first_cell_is_the_table(path):
+    first = read(path).cells[0]
+    assert first.cell_type == "markdown" and re.match(r"# \S", first.source)
+    assert re.findall(r"^\| \*\*(.+?)\*\* \|", first.source, re.MULTILINE) == ROWS
+    assert re.search(r"\| \*\*Minutes\*\* \| (\d+) to read, (\d+) to do", first.source)
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_headings_in_order_and_closing_sections(path):
+    text = "\n".join(c.source for c in read(path).cells if c.cell_type == "markdown")
+    heads = re.findall(r"^(#+) (.+)$", text, re.MULTILINE)
+    levels = [len(mark) for mark, _ in heads]
+    assert levels.count(1) == 1 and levels[0] == 1 and all(b <= a + 1 for a, b in zip(levels, levels[1:]))
+    closing = ["Check", "What we found", "In practice", "Next", "Further reading"]
+    assert [name for _, name in heads][-5:] == closing
+    assert len(re.findall(r"^- ", text.split("## What we found")[1].split("\n## ")[0], re.MULTILINE)) == 3
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_every_figure_has_its_sentence(path):
+    cells = read(path).cells
+    for cell, following in zip(cells, cells[1:] + [None]):
+        if cell.cell_type == "code" and any("image/png" in o.get("data", {}) for o in cell.outputs):
+            assert following is not None and following.cell_type == "markdown" and following.source.startswith("*What to see:"), cell.source[:80]
+
+
+@pytest.mark.parametrize("path", LESSONS + SOLUTIONS, ids=lambda p: f"{p.parent.name}-{p.stem}")
+def test_stored_form(path):
+    """One clean top-to-bottom run, canonical JSON, no widgets, no SVG, no machine paths, no errors, small."""
+    notebook = read(path)
+    assert nbformat.writes(notebooks.canonical(notebook), indent=1, ensure_ascii=False).strip() == path.read_text(encoding="utf-8").strip()
+    counts = [cell.execution_count for cell in code_cells(path)]
+    assert counts == list(range(1, len(counts) + 1))
+    assert path.stat().st_size < 400_000
+    for cell in code_cells(path):
+        assert not cell.source.rstrip().endswith(";"), cell.source[-60:]
+        for output in cell.outputs:
+            assert output.output_type != "error"
+            assert not {"image/svg+xml", "application/vnd.jupyter.widget-view+json"} & set(output.get("data", {}))
+            assert output.get("name") != "stderr", output.get("text", "")[:200]
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_lessons_assert_what_they_claim(path):
+    assert sum("assert " in cell.source for cell in code_cells(path)) >= 3
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_links_inside_the_repository_resolve(path):
+    for cell in read(path).cells:
+        if cell.cell_type == "markdown":
+            for target in re.findall(r"\]\(([^)#]+)", cell.source):
+                assert target.startswith("http") or (path.parent / target).exists(), target
+
+
+def test_links_in_the_readme_resolve():
+    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")):
+        assert target.startswith("http") or (ROOT / target).exists(), target
+
+
+NBVAL = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rN", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=180",
+         "--nbval-kernel-startup-timeout=120", "-o", "addopts=", "-o", "testpaths="]
+
+
+def nbval(*paths, **environment) -> subprocess.CompletedProcess:
+    return subprocess.run([*NBVAL, *map(str, paths)], cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+
+
+@pytest.mark.parametrize("name", ["raises", "wrong_output", "missing_file", "dead_kernel"])
+def test_canaries_go_red(name):
+    done = nbval("--nbval-cell-timeout=20", ROOT / "tests" / "canaries" / f"{name}.ipynb")
+    assert done.returncode == 1 and re.search(r"\d+ failed", done.stdout), done.stdout[-2000:]
+
+
+def test_a_healthy_notebook_goes_green():
+    done = nbval(ROOT / "tests" / "canaries" / "healthy.ipynb")
+    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout[-2000:]
+
+
+def test_every_code_cell_is_a_test():
+    done = nbval("--collect-only", *LESSONS, *SOLUTIONS)
+    collected = len(re.findall(r"^notebooks/.*::", done.stdout, re.MULTILINE))
+    assert collected == sum(len(code_cells(path)) for path in LESSONS + SOLUTIONS)
+
+
+SMOKE = [path for path in LESSONS if path.stem[:2] in ("00", "01", "06", "09")]
+
+
+@pytest.mark.parametrize("path", SMOKE, ids=lambda p: p.stem)
+def test_light_mode_smoke(path):
+    done = nbval(path, QRR_MODEL="all-MiniLM-L6-v2")
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", [p for p in LESSONS + SOLUTIONS if p not in SMOKE], ids=lambda p: f"{p.parent.name}-{p.stem}")
+def test_light_mode(path):
+    done = nbval(path, QRR_MODEL="all-MiniLM-L6-v2")
+    assert done.returncode == 0, done.stdout[-3000:]

@@ -1,0 +1,86 @@
+"""The repository keeps its promises: one dependency list, quick import, pinned versions, no stray addresses."""
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import environments  # noqa: E402
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout: the list of files is unknown")
+    return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def test_environment_files_follow_pyproject():
+    for path, text in environments.files().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name} is stale: run python tools/environments.py"
+
+
+def test_installed_versions_lie_in_the_ranges_and_are_the_pinned_ones():
+    from packaging.requirements import Requirement
+
+    pins = dict(re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE))
+    pins = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pins.items()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for item in project["dependencies"] + project["optional-dependencies"]["test"]:
+        need = Requirement(item)
+        version = metadata.version(need.name).split("+")[0]
+        assert need.specifier.contains(version), f"{need.name} {version} is outside {need.specifier}"
+        assert re.sub(r"[-_.]+", "-", need.name).lower() in pins, f"{need.name} is not in constraints.txt"
+
+
+def test_import_is_light():
+    """No heavy package is imported by `import qrr_lib`; the time itself belongs to the benchmarks."""
+    code = "import sys, qrr_lib; print([m for m in ('torch', 'numpy', 'faiss', 'qiskit', 'pennylane', 'transformers') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_every_public_name_exists_and_is_explained():
+    import qrr_lib
+
+    for name in qrr_lib.__all__:
+        assert getattr(qrr_lib, name).__doc__, name
+    with pytest.raises(AttributeError, match="HybridReranker"):
+        qrr_lib.Nonsense  # noqa: B018
+
+
+def test_rooms_stay_small():
+    sizes = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / "qrr_lib").rglob("*.py")}
+    assert max(sizes.values()) <= 250, [p.name for p, n in sizes.items() if n > 250]
+
+
+def test_no_addresses_of_registries_and_no_machine_paths():
+    bad = re.compile(r"(pythonhos" r"ted|pypi\.o" r"rg|npmj" r"s\.org|deb\.debi" r"an)|(^|[^A-Za-z.])/(work|farm|root|tmp)/")
+    for path in tracked():
+        if path.suffix in (".npz", ".png", ".safetensors"):
+            continue
+        found = bad.search(path.read_text(encoding="utf-8"))
+        assert not found, f"{path.relative_to(ROOT)}: {found[0]!r}"
+
+
+def test_cli_mistakes_are_one_clear_line():
+    done = subprocess.run([sys.executable, "-m", "qrr_lib.cli", "search", "phase", "--alpha", "1.5"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "alpha must lie in [0, 1]" in done.stderr and "Traceback" not in done.stderr
+    done = subprocess.run([sys.executable, "-m", "qrr_lib.cli", "search", ""], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "query is empty" in done.stderr
+
+
+def test_demo_prints_a_ranking_and_both_scores():
+    done = subprocess.run([sys.executable, "-m", "qrr_lib.cli", "demo", "-k", "5"], capture_output=True, text=True, check=True)
+    rows = re.findall(r"^ +(\d+) +(\d+) +(\d\.\d{4}) +(\d\.\d{4}) +(\d\.\d{4})  \S", done.stdout, re.MULTILINE)
+    assert [int(r[0]) for r in rows] == [1, 2, 3, 4, 5]
+    for _, _, cosine, quantum, final in rows:
+        assert float(final) == pytest.approx((float(cosine) + float(quantum)) / 2, abs=2e-4)
+    values = [float(v) for v in re.findall(r"(?:cosine alone|hybrid) .*?(\d\.\d{3})$", done.stdout, re.MULTILINE)]
+    assert len(values) == 2 and all(0.2 < v < 1 for v in values)

@@ -1,0 +1,183 @@
+"""Keep the notebooks in order.
+
+    python tools/notebooks.py run 03 06          # execute lessons (and their solutions) top to bottom, in canonical form
+    python tools/notebooks.py exercises          # write notebooks/exercises/ from notebooks/solutions/
+    python tools/notebooks.py measure            # run every lesson, write data/results/lessons.json and the table in README.md
+
+In a solution notebook a cell tagged `exercise` holds the learner's function; what stands between the lines `# BEGIN SOLUTION` and
+`# END SOLUTION` becomes `raise NotImplementedError`. Cells tagged `solution-only` are left out of the exercise.
+"""
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+SOLUTIONS, EXERCISES = NOTEBOOKS / "solutions", NOTEBOOKS / "exercises"
+STUB = re.compile(r"^([ \t]*)# BEGIN SOLUTION\n.*?^[ \t]*# END SOLUTION\n?", re.DOTALL | re.MULTILINE)
+
+
+def lessons() -> list[Path]:
+    """Lesson notebooks in order."""
+    return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+
+
+def solutions() -> list[Path]:
+    """Solution notebooks in order."""
+    return sorted(SOLUTIONS.glob("[0-9][0-9]_*.ipynb"))
+
+
+def tags(cell) -> list[str]:
+    """Tags of a cell."""
+    return cell.get("metadata", {}).get("tags", [])
+
+
+def canonical(notebook) -> nbformat.NotebookNode:
+    """The one form in which notebooks are kept: numbered cell ids, plain metadata, no widget state, no machine paths in it."""
+    notebook = copy.deepcopy(notebook)
+    notebook.metadata = nbformat.from_dict({
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"}})
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number:02d}"
+        cell.metadata = nbformat.from_dict({"tags": tags(cell)} if tags(cell) else {})
+        cell.source = cell.source.strip("\n")
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if "application/vnd.jupyter.widget-view+json" not in o.get("data", {})]
+            for output in cell.outputs:
+                if "metadata" in output:
+                    output.metadata = nbformat.from_dict({})
+                output.pop("transient", None)
+    return notebook
+
+
+def write(notebook, path: Path) -> None:
+    """Write canonical JSON with LF line endings."""
+    text = nbformat.writes(canonical(notebook), indent=1, ensure_ascii=False)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
+
+
+def execute(path: Path) -> None:
+    """Run one notebook in a fresh kernel and keep its outputs only if every cell passed."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}).execute()
+    write(notebook, path)
+
+
+def exercise_from(solution) -> nbformat.NotebookNode:
+    """The exercise notebook of a solution notebook: answers cut out, outputs dropped."""
+    notebook = copy.deepcopy(solution)
+    notebook.cells = [cell for cell in notebook.cells if "solution-only" not in tags(cell)]
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+            cell.source = STUB.sub(r"\1raise NotImplementedError\n", cell.source + "\n").rstrip("\n")
+        else:
+            cell.source = cell.source.replace("Solutions for lesson", "Exercises for lesson")
+    return canonical(notebook)
+
+
+def write_exercises() -> None:
+    """Regenerate every exercise notebook."""
+    for path in solutions():
+        write(exercise_from(nbformat.read(path, as_version=4)), EXERCISES / path.name)
+
+
+def resident_memory(process) -> int:
+    """Resident bytes of a process and all its children."""
+    import psutil
+
+    total = 0
+    for p in [process, *process.children(recursive=True)]:
+        try:
+            total += p.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+def measure_one(path: Path) -> dict:
+    """Run a lesson with nbconvert in a process of its own: {"seconds", "peak_gb"} of the whole process tree."""
+    import psutil
+
+    start, peak = time.perf_counter(), 0
+    command = [sys.executable, "-c", "import sys, pathlib; sys.path.insert(0, 'tools'); import notebooks as n, nbformat; "
+               "from nbclient import NotebookClient as C; p = pathlib.Path(sys.argv[1]); "
+               "C(nbformat.read(p, as_version=4), timeout=300, resources={'metadata': {'path': str(p.parent)}}).execute()", str(path)]
+    process = subprocess.Popen(command, cwd=ROOT)
+    watched = psutil.Process(process.pid)
+    done = threading.Event()
+    threading.Thread(target=lambda: (process.wait(), done.set()), daemon=True).start()
+    while not done.wait(0.2):
+        try:
+            kernels = watched.children(recursive=True)
+            peak = max(peak, sum(resident_memory(k) for k in kernels[:1]))
+        except psutil.NoSuchProcess:
+            break
+    if process.returncode:
+        raise SystemExit(f"{path.name} failed")
+    return {"seconds": round(time.perf_counter() - start, 1), "peak_gb": round(peak / 1e9, 2)}
+
+
+def measure() -> None:
+    """Measure every lesson in both models and write the results and README's table."""
+    results = {"about": "python tools/notebooks.py measure", "cores": os.cpu_count(), "lessons": {}}
+    for path in lessons():
+        row = {}
+        for model in ("all-mpnet-base-v2", "all-MiniLM-L6-v2"):
+            os.environ["QRR_MODEL"] = model
+            row[model] = measure_one(path)
+        results["lessons"][path.stem] = row
+        print(path.stem, row, flush=True)
+    (ROOT / "data" / "results" / "lessons.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    write_table(results)
+
+
+def write_table(results: dict) -> None:
+    """Put the table of measured times and memory between its markers in README.md."""
+    lines = ["| lesson | seconds | peak memory | seconds, light mode | peak memory, light mode |", "|---|---|---|---|---|"]
+    for name, row in results["lessons"].items():
+        full, light = row["all-mpnet-base-v2"], row["all-MiniLM-L6-v2"]
+        lines.append(f"| [{name}](notebooks/{name}.ipynb) | {full['seconds']:.0f} | {full['peak_gb']:.2f} GB "
+                     f"| {light['seconds']:.0f} | {light['peak_gb']:.2f} GB |")
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    text = re.sub(r"(<!-- measured -->\n).*?(<!-- /measured -->)", lambda m: m[1] + "\n".join(lines) + "\n" + m[2], text, flags=re.DOTALL)
+    readme.write_text(text, encoding="utf-8", newline="\n")
+
+
+def main(arguments: list[str]) -> int:
+    """Dispatch `run`, `exercises`, `measure`."""
+    command, wanted = (arguments or ["help"])[0], arguments[1:]
+    if command == "run":
+        for path in [p for p in lessons() + solutions() if not wanted or p.name[:2] in wanted]:
+            print(f"running {path.relative_to(ROOT)}", flush=True)
+            execute(path)
+    elif command == "exercises":
+        write_exercises()
+    elif command == "measure":
+        measure()
+    else:
+        print(__doc__)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
