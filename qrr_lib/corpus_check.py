@@ -60,7 +60,7 @@ def _near_duplicates(c: Collection, limit: float = 0.75) -> Line:
         grams[key] = set(zip(tokens, tokens[1:], tokens[2:]))
     worst, bad = 0.0, []
     for a, b in combinations(grams, 2):
-        share = len(grams[a] & grams[b]) / len(grams[a] | grams[b])
+        share = len(grams[a] & grams[b]) / max(1, len(grams[a] | grams[b]))
         worst = max(worst, share)
         bad += [f"{a} ~ {b}"] if share > limit else []
     return _line(bad, "near duplicates", f"largest share of 3-word sequences {worst:.2f} (limit {limit})", "reword one of each pair")
