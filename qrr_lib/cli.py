@@ -6,7 +6,7 @@ import sys
 
 from qrr_lib._runtime import say
 
-DEMO_QUERY = "Why does adding an entangling gate at the very end of my circuit not change which documents come out on top?"
+DEMO_QUERY = "Why does a ranking by raw dot product favour documents with long vectors?"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -74,7 +74,7 @@ def _demo(args) -> int:
     print(f"\nQuestion: {_printable(args.query)}\n")
     _print_ranking(collection, reranker.search(args.query, k=args.k))
     print(f"\nfinal = {args.alpha:g} * cosine + {1 - args.alpha:g} * quantum; 'before' is the rank by cosine alone.")
-    print("The angle head here is untrained, as in the course's brief: lesson 06 shows why it cannot help yet.\n")
+    print("The angle head here is untrained, so the quantum score is nearly the same for all: lesson 06 shows why it cannot help yet.\n")
     queries, qrels = collection.split("test"), collection.qrels["test"]
     print(f"nDCG@10 on the course corpus's {len(queries)} test queries:")
     for name, alpha in (("cosine alone (alpha = 1)", 1.0), (f"hybrid (alpha = {args.alpha:g})", args.alpha)):
