@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install $(if $(TORCH_IND
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lab lint clean
+.PHONY: help demo test test-all lab bench bench-faiss bench-corpus measure lint clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -39,6 +39,18 @@ test: $(VENV)/installed-test ## unit tests, every lesson and solution, light-mod
 test-all: $(VENV)/installed-test ## everything: all of the above, light mode for every notebook
 	@$(BIN)/qrr models
 	$(BIN)/python -m pytest --all
+
+bench: $(VENV)/installed-test ## states per second of every framework, side by side (some minutes; wants a quiet machine)
+	$(BIN)/python -m tests.benchmarks.bench_states
+
+bench-faiss: $(VENV)/installed-test ## FAISS indexes on 200,000 vectors: recall, latency, memory, build time
+	$(BIN)/python -m tests.benchmarks.bench_faiss
+
+bench-corpus: $(VENV)/installed-test ## where BM25, MiniLM and mpnet go wrong on the course corpus
+	$(BIN)/python -m tests.benchmarks.bench_corpus
+
+measure: $(VENV)/installed-test ## time and memory of every lesson, written into README
+	$(BIN)/python tools/notebooks.py measure
 
 lint: $(VENV)/installed-test ## style and spelling
 	$(BIN)/ruff check qrr_lib tests tools
