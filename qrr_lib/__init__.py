@@ -22,6 +22,7 @@ _HOME = {
     "circuit": ["Circuit"],
     "angles": ["QubitAnglePredictor"],
     "encoders": ["encode"],
+    "export": ["OnnxAngles", "export_onnx", "interleaved_times", "predict_in_batches", "quantize_onnx", "ranking_error"],
     "similarity": ["bloch_vectors", "fidelity", "local_fidelity", "log_fidelity", "overlap"],
     "retrieval": ["FaissRetriever"],
     "metrics": ["evaluate", "per_query"],

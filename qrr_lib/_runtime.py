@@ -16,6 +16,7 @@ DEFAULTS = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",    # our own loader says what it does
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TRANSFORMERS_VERBOSITY": "error",
+    "KINETO_LOG_LEVEL": "99",               # PyTorch's profiler talks to stderr otherwise
 }
 if platform.system() == "Darwin":           # pip wheels for macOS bring several OpenMP runtimes (OMP: Error #15)
     DEFAULTS["OMP_NUM_THREADS"] = "1"

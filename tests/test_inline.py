@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 import torch
 
@@ -15,17 +16,49 @@ import notebooks  # noqa: E402
 
 @pytest.fixture
 def inline(monkeypatch):
-    """Function (lesson number) -> namespace of that lesson's cells tagged `inline`."""
+    """Function (lesson number) -> namespace of that lesson's first code cell (imports) and its cells tagged `inline`."""
     monkeypatch.setenv("MPLBACKEND", "agg")
 
     def run(number: str) -> dict:
         path = next(p for p in notebooks.lessons() if p.stem.startswith(number))
         space: dict = {"__name__": "lesson"}
-        for cell in nbformat.read(path, as_version=4).cells:
-            if "inline" in notebooks.tags(cell):
+        code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        for cell in code:
+            if cell is code[0] or "inline" in notebooks.tags(cell):
                 exec(compile(cell.source, path.stem, "exec"), space)
         return space
     return run
+
+
+def test_lesson_01(inline, rng):
+    """The home-made embedder against sentence-transformers, and cosine against NumPy's."""
+    from qrr_lib import TextEmbedder
+
+    lesson, embedder = inline("01"), TextEmbedder(cache=False)
+    lesson["model"], lesson["tokenizer"] = embedder.model[0].auto_model, embedder.model.tokenizer
+    words = "state gate kernel of the a river bread not measures turns".split()
+    texts = [" ".join(rng.choice(words, size=n)) for n in (1, 3, 12, 40)]
+    assert np.abs(lesson["embed"](texts) - embedder.encode(texts)).max() < 1e-5
+    a, b = rng.normal(size=(2, 30))
+    assert lesson["cosine"](a, b) == pytest.approx(np.corrcoef(np.r_[a, -a], np.r_[b, -b])[0, 1])      # mean 0, so correlation is cosine
+
+
+def test_lesson_03(inline, random_angles):
+    from qrr_lib import Circuit, bloch_vectors, encode, log_fidelity, overlap
+    from qrr_lib.encoders.qiskit_encoder import _big_endian
+
+    lesson = inline("03")
+    one = random_angles(40, Circuit())
+    states = lesson["one_qubit_states"](*one[:, 0, 0].unbind(-1))
+    assert (states - encode(one, Circuit())).abs().max() < 1e-12
+    assert (lesson["overlaps"](states[:5], states) - overlap(states[:5], states)).abs().max() < 1e-12
+    for circuit in (Circuit(4, 3, "cnot_chain", trailing=True), Circuit(3, 2, "cz_ring"), Circuit(2, 4)):
+        angles = random_angles(10, circuit)
+        by_gates = lesson["states_by_gates"](angles, circuit)
+        assert (by_gates - encode(angles, circuit)).abs().max() < 1e-12
+        assert np.array_equal(lesson["reverse_bits"](by_gates.numpy()), _big_endian(by_gates.numpy(), circuit.n_qubits))
+    vectors = bloch_vectors(random_angles(10, Circuit(64)))
+    assert (lesson["log_fidelities"](vectors, vectors) - log_fidelity(vectors, vectors)).abs().max() < 1e-9
 
 
 def test_lesson_02(inline, random_angles):
@@ -42,3 +75,16 @@ def test_lesson_02(inline, random_angles):
     ours.load_state_dict(library.state_dict())
     vectors = torch.randn(20, 32)
     assert torch.equal(ours(vectors), library(vectors))
+
+
+def test_lesson_04(inline, rng):
+    from qrr_lib import QubitAnglePredictor
+    from qrr_lib.export import predict_in_batches, ranking_error
+
+    lesson, head = inline("04"), QubitAnglePredictor(16, 8, seed=0)
+    vectors = torch.from_numpy(rng.normal(size=(21, 16)).astype("f4"))
+    with torch.no_grad():
+        ours = torch.cat([head(batch) for batch in lesson["batches_of"](vectors, 8)])
+    assert torch.allclose(ours, predict_in_batches(head, vectors, 8), atol=1e-6)
+    a, b = rng.normal(size=(2, 12))
+    assert lesson["kendall_tau"](a, b) == pytest.approx(ranking_error(a[None], b[None])["kendall_tau"])
