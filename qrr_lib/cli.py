@@ -6,7 +6,7 @@ import sys
 
 from qrr_lib._runtime import say
 
-DEMO_QUERY = "Why does a ranking by raw dot product favour documents with long vectors?"
+DEMO_QUERY = "Why does a ranking by inner product favour long vectors?"
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -99,7 +99,7 @@ class TextEmbedder:
     def encode_tokens(self, texts: list[str], batch_size: int = 32, progress: bool = False) -> list[np.ndarray]:
         """Embed every token in its context: a list of (T, D) float32 arrays, rows of norm 1, special tokens dropped.
 
-        A text of T word pieces gives T rows (at most the model's limit less two). Not cached here. Used from lesson 09 on.
+        A text of T word pieces gives T rows (at most the model's limit less two). Not cached here.
         """
         texts = _checked(texts)
         if not texts:

@@ -67,7 +67,7 @@ def log_fidelity(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 def local_fidelity(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Mean over qubits of (1 + nᵢ·mᵢ)/2 for every pair: Bloch vectors (A, n, 3), (B, n, 3) → (A, B) in [0, 1].
 
-    One matrix product of 3n columns, so an inner-product index can serve it (lesson 12). For one-qubit reduced states this is a
+    One matrix product of 3n columns, so an inner-product index can serve it. For one-qubit reduced states this is a
     projected quantum kernel with a linear outer function (Huang et al. 2021).
     """
     n = a.shape[1]
