@@ -69,6 +69,39 @@ def test_one_changed_gate_is_noticed():
     assert (encode(angles, Circuit(3, 2, "none")) - reference).abs().max() > 0.01
 
 
+class TurnedAround(Circuit):
+    """RZ before RY: a list of gates that the torch encoder's tables do not describe."""
+
+    def gates(self):
+        gates = list(super().gates())
+        return [gate._replace(name={"ry": "rz", "rz": "ry"}.get(gate.name, gate.name)) for gate in gates]
+
+
+class Crossed(Circuit):
+    """A chain of CZ that skips a qubit."""
+
+    def gates(self):
+        return [gate if gate.angle or gate.qubits != (0, 1) else gate._replace(qubits=(0, 2)) for gate in super().gates()]
+
+
+class Unlike(Circuit):
+    """Entangles after the first layer only."""
+
+    def gates(self):
+        gates = list(super().gates())
+        last = max(i for i, gate in enumerate(gates) if gate.angle is None)
+        return gates[:last] + gates[last + 1:]
+
+
+@pytest.mark.parametrize("changed", [TurnedAround, Crossed, Unlike])
+def test_the_torch_encoder_refuses_a_list_of_gates_it_does_not_describe(changed):
+    """The other encoders walk the list; this one reads it, and a change of the list must not go unnoticed."""
+    circuit = changed(3, 3, "cz_ring")
+    with pytest.raises(NotImplementedError):
+        encode(random_angles(circuit, 1, 1), circuit)
+    assert encode(random_angles(circuit, 1, 1), circuit, "pennylane").shape == (1, 8)
+
+
 @PROPERTY
 @given(circuits(max_qubits=5), seeds)
 def test_the_estimator_primitive_measures_the_same_bloch_vectors(circuit, seed):

@@ -7,7 +7,8 @@ neighbour and `out` the bit it hands to the right, and the state is a product of
 a matrix product state (Vidal 2003; Schollwöck 2011). Each further layer doubles `in` and `out`. We multiply the tables of the left
 half of the qubits, those of the right half, and join the halves in one batched matrix product that writes the state.
 
-The batch is the last axis until that final step, so that every elementary operation runs over long contiguous rows.
+The batch is the last axis until that final step, so that every elementary operation runs over long contiguous rows, and all qubits
+go through the same operation at once: with a thousand small states, PyTorch's fixed cost per operation counts as much as the arithmetic.
 """
 from __future__ import annotations
 
@@ -15,24 +16,27 @@ from functools import lru_cache
 
 import torch
 
-from qrr_lib.circuit import Circuit
+from qrr_lib.circuit import Circuit, Gate
+from qrr_lib.encoders.torch_functions import BatchedProduct, BatchFirst, Rotations, SumOfProducts, apply
 
-BLOCK_BYTES = 2**23         # of states computed at a time: small enough for the processor's cache, large enough to keep it busy
+BLOCK_BYTES = 2**23         # of states computed at a time: bounds the memory, and is large enough to keep the processor busy
 SMALL_STATE = 16            # up to this many amplitudes the last join is elementwise, beyond it is a matrix product
 
 
 def encode(angles: torch.Tensor, circuit: Circuit, chunk_size: int | None = None) -> torch.Tensor:
     """(B, L, n, 2) angles → (B, 2**n) complex states, differentiable; complex64 for float32 angles.
 
-    `chunk_size` states are computed at a time (None picks as many as fit in the cache); the result does not depend on it.
+    `chunk_size` states are computed at a time (None: about 8 MB of them); the result does not depend on it.
     """
     angles = angles if angles.dtype == torch.float64 else angles.float()
     size = chunk_size or default_chunk(circuit)
     if torch.is_grad_enabled() and angles.requires_grad:
-        return torch.cat([_encode_block(block, circuit) for block in angles.split(size)])
+        blocks = [_encode_block(block, circuit) for block in angles.split(size)]
+        return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
     states = angles.new_empty(len(angles), 2**circuit.n_qubits, dtype=angles.dtype.to_complex())
-    for block, out in zip(angles.split(size), states.split(size)):
-        _encode_block(block, circuit, out)
+    with torch.no_grad():
+        for block, out in zip(angles.split(size), states.split(size)):
+            _encode_block(block, circuit, out)
     return states
 
 
@@ -43,28 +47,50 @@ def default_chunk(circuit: Circuit) -> int:
     return max(1, min(8192, BLOCK_BYTES // (8 * max(2**circuit.n_qubits, half * bond**2))))
 
 
+@lru_cache(maxsize=64)
+def entangling_block(circuit: Circuit) -> tuple[tuple[Gate, ...], bool]:
+    """Read the circuit's list of gates: the block between layers (or after the only one), and whether the last layer has it too.
+
+    Raises NotImplementedError for a list the tables below do not describe: RY then RZ on each qubit, then CZ or CNOT from each qubit
+    to the next, in order; CZ also from the last to the first.
+    """
+    rotations, blocks, layer = [[] for _ in range(circuit.n_qubits)], [[] for _ in range(circuit.n_layers)], 0
+    for gate in circuit.gates():
+        if gate.angle is None:
+            blocks[layer].append(gate)
+        else:
+            layer, q, which = gate.angle
+            rotations[q].append((gate.name, gate.qubits, layer, which, not blocks[layer]))
+    for q, found in enumerate(rotations):
+        if found != [(name, (q,), layer, i, True) for layer in range(circuit.n_layers) for i, name in enumerate(("ry", "rz"))]:
+            raise NotImplementedError(f"qubit {q} of {circuit} does not turn by RY, then RZ, in each layer")
+    chain = [(q, q + 1) for q in range(circuit.n_qubits - 1)]
+    known = [[]] + [[Gate(name, pair) for pair in chain] for name in ("cz", "cnot")] + [[Gate("cz", p) for p in [*chain, (len(chain), 0)]]]
+    if blocks[0] not in known or any(block != blocks[0] for block in blocks[:-1]) or blocks[-1] not in ([], blocks[0]):
+        raise NotImplementedError(f"the entangling gates of {circuit} are no chain or ring of neighbours")
+    return tuple(blocks[0]), bool(blocks[-1])
+
+
 def _encode_block(angles: torch.Tensor, circuit: Circuit, out: torch.Tensor | None = None) -> torch.Tensor:
     """Encode one block of the batch, into `out` if given."""
+    (block, trailing), n = entangling_block(circuit), circuit.n_qubits
     if circuit.angle_shape == (1, 1, 2):
         state = one_qubit(angles)
         return state if out is None else out.copy_(state)
-    tables, n = qubit_tables(angles, circuit), circuit.n_qubits
+    tables = qubit_tables(angles, circuit)
     if n == 1:
-        state = BatchFirst.apply(tables[0, :, 0, 0])                # (B, 2)
-        return state if out is None else out.copy_(state)
+        return _batch_first(tables.flatten(0, 3), out)
     if n % 2 == 0:                                                  # both halves at once
-        left, right = _multiply(tables.unflatten(0, (2, n // 2))).unbind()
+        left, right = _multiply(tables.unflatten(3, (2, n // 2))).unbind(3)
     else:
-        left, right = (_multiply(part.unsqueeze(0))[0] for part in tables.split([n // 2 + 1, n // 2]))
-    pairs = circuit.entangling_pairs()
-    if pairs and (n - 1, 0) not in pairs:                           # an open chain: no bit enters on the left,
+        left, right = (_multiply(part) for part in tables.split([n // 2 + 1, n // 2], dim=3))
+    if block and block[-1].qubits != (n - 1, 0):                    # an open chain: no bit enters on the left,
         left, right = left[:, :1], right.sum(2, keepdim=True)       # and nobody asks for the last one
-    state = _close(left, right, out)
-    if circuit.trailing and circuit.entangling_pairs():
-        order, signs = entangler_action(circuit)
-        moved = state[:, order.to(state.device)] * signs.to(state.device, state.real.dtype)
-        state = moved if out is None else out.copy_(moved)
-    return state
+    if not trailing:
+        return _close(left, right, out)
+    order, signs = entangler_action(circuit)
+    state = _close(left, right)[:, order.to(angles.device)] * signs.to(angles)
+    return state if out is None else out.copy_(state)
 
 
 def one_qubit(angles: torch.Tensor) -> torch.Tensor:
@@ -76,109 +102,53 @@ def one_qubit(angles: torch.Tensor) -> torch.Tensor:
 
 
 def qubit_tables(angles: torch.Tensor, circuit: Circuit) -> torch.Tensor:
-    """(B, L, n, 2) angles → the qubits' tables T[q, s, in, out, b]; the bonds `in`, `out` have 2**(L-1) values, or 1."""
-    half = angles.permute(3, 1, 2, 0).contiguous() / 2                          # (2, L, n, B)
-    (c, gamma_c), (s, gamma_s) = half.cos().unbind(), half.sin().unbind()       # (L, n, B) each
-    up = torch.complex(gamma_c, -gamma_s)                                       # e^{-iγ/2}
-    phases = torch.stack([up, up.conj()], dim=2).unbind()                       # L times (n, s, B): RZ
-    ry = torch.stack([c, -s, s, c], dim=2).unflatten(2, (2, 2)).unbind()        # L times (n, s', s, B): RY
-    table = (ry[0][:, :, 0] * phases[0])[:, :, None, None]                      # (n, s, 1, 1, B): RZ RY |0>
-    pairs = circuit.entangling_pairs()
-    for turn, phase in zip(ry[1:], phases[1:]):
-        gate = turn * phase.unsqueeze(2)                                        # (n, s', s, B): RZ RY
-        if not pairs:                                                           # T'[s'] = Σ gate[s', s] T[s]
-            table = (gate[:, :, :, None, None] * table.unsqueeze(1)).sum(2)
+    """(B, L, n, 2) angles → the qubits' tables T[s, in, out, q, b]; the bonds `in`, `out` have 2**(L-1) values, or 1."""
+    block, _ = entangling_block(circuit)
+    first, *later = apply(Rotations, angles).unbind(2)                         # L times (s', s, n, B)
+    table = first.unbind(1)[0][:, None, None]                                   # (s, 1, 1, n, B): RZ RY |0>
+    for gate in later:
+        if not block:                                                           # T'[s'] = Σ gate[s', s] T[s]
+            table = apply(SumOfProducts, gate[:, :, None, None], table.unsqueeze(0), 1)
             continue
-        bits = torch.stack([table, _if_control_is_one(table, circuit)], dim=3)  # (n, x, in, x_left, out, B)
-        bits = bits.movedim(1, 4).unsqueeze(1)                                  # (n, 1, in, x_left, out, x, B)
-        table = SumOfProducts.apply(gate[None, :, :, None, None, None], bits[None])      # (n, s', in, x_left, out, x, B): x is handed on
-        table = table.flatten(4, 5).flatten(2, 3)                               # (n, s', 2·in, 2·out, B)
+        zero, one = table.unbind()                                              # an arriving 1 flips s, or changes a sign
+        changed = [one, zero] if block[0].name == "cnot" else [zero, -one]
+        bits = torch.stack([zero, one, *changed]).unflatten(0, (2, 2)).transpose(1, 2)      # (x_left, in, x, out, n, B)
+        gate = gate[None, :, None, None, :, None]                               # (1, s', 1, 1, x, 1, n, B)
+        table = apply(SumOfProducts, gate, bits[None, None], 0)                # one product: x is not summed but handed on
+        table = table.flatten(3, 4).flatten(1, 2)                               # (s', 2·in, 2·out, n, B)
     return table
 
 
-def _if_control_is_one(table: torch.Tensor, circuit: Circuit) -> torch.Tensor:
-    """What an entangling gate makes of its target's table (n, s, …) when its control is 1: X flips s, Z changes a sign."""
-    if circuit.entangler == "cnot_chain":
-        return table.flip(1)
-    zero, one = table.unbind(1)
-    return torch.stack([zero, -one], dim=1)
-
-
-class SumOfProducts(torch.autograd.Function):
-    """Σ_k left[k]·right[k] for broadcasting (K, …) factors, as torch would do it, but with a faster gradient.
-
-    The gradient of a broadcast factor is a sum over the broadcast axes. Summing complex numbers over several axes at once is
-    some twenty times slower in PyTorch than over one axis after the other.
-    """
-
-    @staticmethod
-    def forward(ctx, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(left, right)
-        (first, *others), (factor, *factors) = left.unbind(), right.unbind()
-        total = first * factor
-        for a, b in zip(others, factors):
-            total.addcmul_(a, b)
-        return total
-
-    @staticmethod
-    def backward(ctx, grad: torch.Tensor):
-        left, right = ctx.saved_tensors
-        return _sum_to(grad * right.conj(), left.shape), _sum_to(grad * left.conj(), right.shape)
-
-
-class BatchFirst(torch.autograd.Function):
-    """(K, B) → (B, K) in memory too; its gradient comes back with long rows again, which the steps before rely on."""
-
-    @staticmethod
-    def forward(ctx, values: torch.Tensor) -> torch.Tensor:
-        return values.t().contiguous()
-
-    @staticmethod
-    def backward(ctx, grad: torch.Tensor):
-        return grad.t().contiguous()
-
-
-def _sum_to(values: torch.Tensor, shape: torch.Size) -> torch.Tensor:
-    """Sum away the axes that were broadcast from 1, the last first."""
-    for axis in reversed(range(values.ndim)):
-        if shape[axis] < values.shape[axis]:
-            values = values.sum(axis, keepdim=True)
-    return values
+def _batch_first(values: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+    return apply(BatchFirst, values) if out is None else out.copy_(values.t())
 
 
 def _join(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Tables (…, S, i, k, B) and (…, S', k, j, B) of neighbours → (…, S·S', i, j, B): sum over the shared bits k."""
-    left = left.movedim(-2, 0).unsqueeze(-3).unsqueeze(-2)                      # (k, …, S, 1, i, 1, B)
-    right = right.movedim(-3, 0).unsqueeze(-4).unsqueeze(-3)                    # (k, …, 1, S', 1, j, B)
-    return SumOfProducts.apply(left, right).flatten(-5, -4)
+    """Tables (S, i, k, …, B) and (S', k, j, …, B) of neighbours → (S·S', i, j, …, B): sum over the shared bits k."""
+    left, right = left.unsqueeze(1).unsqueeze(4), right.unsqueeze(0).unsqueeze(2)       # (S, 1, i, k, 1, …), (1, S', 1, k, j, …)
+    return apply(SumOfProducts, left, right, 3).flatten(0, 1)
 
 
 def _multiply(tables: torch.Tensor) -> torch.Tensor:
-    """Join runs of m neighbouring qubits, two by two: (runs, m, S, in, out, B) → (runs, S**m, in, out, B)."""
-    m = tables.shape[1]
+    """Join m neighbouring qubits, two by two: (S, i, j, …, m, B) → (S**m, i, j, …, B)."""
+    m = tables.shape[-2]
     if m == 1:
-        return tables[:, 0]
+        return tables.squeeze(-2)
     if m % 2:
-        return _join(_multiply(tables[:, :-1]), tables[:, -1])
-    return _multiply(_join(*tables.unflatten(1, (m // 2, 2)).unbind(2)))
+        return _join(_multiply(tables[..., :-1, :]), tables[..., -1, :])
+    neighbours = tables.unflatten(-2, (m // 2, 2)).unbind(-2)
+    return _multiply(_join(*neighbours))
 
 
-def _close(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
+def _close(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
     """Join the two halves, and in a ring also the last qubit to the first: (S, i, k, B), (S', k, i, B) → (B, S·S')."""
     left, right = left.flatten(1, 2), right.transpose(1, 2).flatten(1, 2)       # (S, i·k, B), (S', i·k, B)
     (rows, bonds, batch), columns = left.shape, len(right)
     if rows * columns <= SMALL_STATE:
-        state = BatchFirst.apply(_join(left.unsqueeze(1), right.unsqueeze(2))[:, 0, 0])
-        return state if out is None else out.copy_(state)
-    left = BatchFirst.apply(left.flatten(0, 1)).view(batch, rows, bonds)         # (B, S, i·k)
-    right = BatchFirst.apply(right.flatten(0, 1)).view(batch, columns, bonds)    # (B, S', i·k)
-    if bonds == 1:                                                              # nothing to sum: an outer product
-        target = None if out is None else out.view(batch, rows, columns)
-        return torch.mul(left, right.transpose(1, 2), out=target).flatten(1)
-    if out is None:
-        return torch.bmm(left, right.transpose(1, 2)).flatten(1)
-    torch.bmm(left, right.transpose(1, 2), out=out.view(batch, rows, columns))
-    return out
+        return _batch_first(apply(SumOfProducts, left.unsqueeze(1), right.unsqueeze(0), 2).flatten(0, 1), out)
+    left = _batch_first(left.flatten(0, 1)).view(batch, rows, bonds)
+    right = _batch_first(right.flatten(0, 1)).view(batch, columns, bonds)
+    return apply(BatchedProduct, left, right, None if out is None else out.view(batch, rows, columns)).flatten(1)
 
 
 @lru_cache(maxsize=64)
@@ -187,9 +157,7 @@ def entangler_action(circuit: Circuit) -> tuple[torch.Tensor, torch.Tensor]:
     n = circuit.n_qubits
     index = torch.arange(2**n)
     order, signs = index, torch.ones(2**n)
-    for gate in Circuit(n, 1, circuit.entangler, trailing=True).gates():
-        if gate.angle is not None:
-            continue
+    for gate in entangling_block(circuit)[0]:
         control, target = ((index >> (n - 1 - q)) & 1 for q in gate.qubits)
         if gate.name == "cz":
             signs = signs * (1 - 2 * (control & target))

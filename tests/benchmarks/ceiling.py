@@ -1,8 +1,14 @@
 """How fast could it be? The machine's own limits, measured in the same run as the states per second.
 
-The ceiling of a circuit is the larger of two times: the FLOPs our encoder spends, at the best throughput of a batched matrix product
-over a range of sizes; and the fewest bytes (angles read, states written) at the bandwidth of a large copy. `small_products` takes the
-throughput for matrices of the state's own size (2**(n/2), one for each state) instead: no limit, but what such small products reach.
+A circuit's ceiling is the larger of two times: that of the FLOPs our encoder spends, done as a batched matrix product, and that of
+the fewest bytes (angles read, states written) at the bandwidth of a large copy. A batched matrix product of which size? The rate
+differs by two orders of magnitude between products of 2 × 2 and of 256 × 256 matrices, so there are two readings, and we report both:
+
+- `ceiling`: the best rate over a range of sizes. No work on this processor is faster, but a state has no large matrices to offer.
+- `small_products`: the rate for products of the state's own size, 2**(n/2) × 2**(n/2) (rounded up), one for each state: what the
+  same FLOPs cost if they came as the batch of products that the states themselves would make.
+
+The bytes are the same in both. Neither counts sines and cosines, nor PyTorch's fixed cost per operation.
 """
 from __future__ import annotations
 
@@ -27,7 +33,8 @@ def encoder_flops(circuit: Circuit) -> int:
     n, layers = circuit.n_qubits, circuit.n_layers
     ring = (n - 1, 0) in circuit.entangling_pairs()
     bond = 2 ** (layers - 1) if circuit.entangling_pairs() else 1
-    flops = sum(n * 2 * 6 * 4**layer for layer in range(layers)) if bond > 1 else n * 20 * layers      # the qubits' tables
+    flops = n * 8 * layers                                                                  # the rotations, in real numbers
+    flops += sum(n * (2 * 6 * 4**layer if bond > 1 else 28) for layer in range(1, layers))  # the qubits' tables
 
     def joined(qubits: int) -> int:
         if qubits <= 1:
