@@ -1,6 +1,7 @@
 """Notebooks about notebooks: the conventions hold, and the runner goes red when it should."""
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -85,6 +86,26 @@ def test_links_inside_the_repository_resolve(path):
 def test_links_in_the_readme_resolve():
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")):
         assert target.startswith("http") or (ROOT / target).exists(), target
+
+
+def test_measured_cost_of_every_lesson_is_within_the_limits():
+    """90 seconds and 1.2 GB on two cores, as measured by `make measure`; README shows the same numbers."""
+    results = json.loads((ROOT / "data" / "results" / "lessons.json").read_text(encoding="utf-8"))["lessons"]
+    assert list(results) == [path.stem for path in LESSONS], "run make measure"
+    for name, models in results.items():
+        for model, row in models.items():
+            assert row["seconds"] <= 90 and row["peak_gb"] <= 1.2, (name, model, row)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for line in notebooks.table(results):
+        assert line in readme, "the table in README.md is stale: run make measure"
+
+
+def test_peak_memory_of_a_lesson_is_gated_live():
+    """The heaviest lesson by the stored table is run again, here and now, within the limit on memory."""
+    results = json.loads((ROOT / "data" / "results" / "lessons.json").read_text(encoding="utf-8"))["lessons"]
+    heaviest = max(results, key=lambda name: results[name]["all-mpnet-base-v2"]["peak_gb"])
+    measured = notebooks.measure_one(next(path for path in LESSONS if path.stem == heaviest))
+    assert measured["peak_gb"] <= 1.2, (heaviest, measured)
 
 
 NBVAL = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rN", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=180",

@@ -113,14 +113,12 @@ def resident_memory(process) -> int:
 
 
 def measure_one(path: Path) -> dict:
-    """Run a lesson with nbconvert in a process of its own: {"seconds", "peak_gb"} of the whole process tree."""
+    """Run a lesson with nbconvert: {"seconds": wall time, "peak_gb": peak resident memory of the kernel and its children}."""
     import psutil
 
     start, peak = time.perf_counter(), 0
-    command = [sys.executable, "-c", "import sys, pathlib; sys.path.insert(0, 'tools'); import notebooks as n, nbformat; "
-               "from nbclient import NotebookClient as C; p = pathlib.Path(sys.argv[1]); "
-               "C(nbformat.read(p, as_version=4), timeout=300, resources={'metadata': {'path': str(p.parent)}}).execute()", str(path)]
-    process = subprocess.Popen(command, cwd=ROOT)
+    command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--stdout", "--log-level=ERROR", str(path)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     watched = psutil.Process(process.pid)
     done = threading.Event()
     threading.Thread(target=lambda: (process.wait(), done.set()), daemon=True).start()
@@ -137,7 +135,8 @@ def measure_one(path: Path) -> dict:
 
 def measure() -> None:
     """Measure every lesson in both models and write the results and README's table."""
-    results = {"about": "python tools/notebooks.py measure", "cores": os.cpu_count(), "lessons": {}}
+    results = {"about": "make measure (python tools/notebooks.py measure): wall seconds, and peak resident memory of the kernel's processes",
+               "date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "lessons": {}}
     for path in lessons():
         row = {}
         for model in ("all-mpnet-base-v2", "all-MiniLM-L6-v2"):
@@ -146,16 +145,22 @@ def measure() -> None:
         results["lessons"][path.stem] = row
         print(path.stem, row, flush=True)
     (ROOT / "data" / "results" / "lessons.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    write_table(results)
+    write_table(results["lessons"])
 
 
-def write_table(results: dict) -> None:
-    """Put the table of measured times and memory between its markers in README.md."""
+def table(lessons: dict) -> list[str]:
+    """Lines of the table of measured times and memory."""
     lines = ["| lesson | seconds | peak memory | seconds, light mode | peak memory, light mode |", "|---|---|---|---|---|"]
-    for name, row in results["lessons"].items():
+    for name, row in lessons.items():
         full, light = row["all-mpnet-base-v2"], row["all-MiniLM-L6-v2"]
         lines.append(f"| [{name}](notebooks/{name}.ipynb) | {full['seconds']:.0f} | {full['peak_gb']:.2f} GB "
                      f"| {light['seconds']:.0f} | {light['peak_gb']:.2f} GB |")
+    return lines
+
+
+def write_table(lessons: dict) -> None:
+    """Put the table between its markers in README.md."""
+    lines = table(lessons)
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
     text = re.sub(r"(<!-- measured -->\n).*?(<!-- /measured -->)", lambda m: m[1] + "\n".join(lines) + "\n" + m[2], text, flags=re.DOTALL)

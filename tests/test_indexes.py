@@ -1,0 +1,248 @@
+"""Every FAISS index: exact when it must be, close when it may be, saved and read back whole, and clear about what it cannot do."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qrr_lib import FaissRetriever, HybridReranker, QubitAnglePredictor, StateScorer
+from qrr_lib.retrieval import INDEXES, neighbour_recall, noisy_copies
+
+N, D = 10_000, 32           # just enough for a PQ code, small enough for seconds
+APPROXIMATE = [kind for kind in INDEXES if kind != "flat"]
+
+
+def unit(rng, rows: int, dim: int = D) -> np.ndarray:
+    vectors = rng.normal(size=(rows, dim)).astype("f4")
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def data():
+    seeds = unit(np.random.default_rng(0), 50)
+    vectors, queries = noisy_copies(seeds, N, seed=1), noisy_copies(seeds, 40, seed=2)
+    exact = [[f"d{i}" for i in row] for row in np.argsort(-(queries @ vectors.T), axis=1)[:, :10]]
+    return vectors, queries, exact
+
+
+@pytest.fixture(scope="module")
+def built(data):
+    made = {}
+    for kind in INDEXES:
+        made[kind] = FaissRetriever(kind)
+        made[kind].add([f"d{i}" for i in range(N)], data[0])
+    return made
+
+
+def test_recall_by_hand():
+    assert neighbour_recall([["a", "b"], ["x"]], [["b", "c"], ["x", "y"]]) == 0.5
+    assert neighbour_recall([[]], [["a"]]) == 0.0
+    with pytest.raises(ValueError, match="longer"):
+        neighbour_recall([["a"]], [["a"], ["b"]])
+
+
+@pytest.mark.parametrize("kind", INDEXES)
+def test_defaults_find_most_neighbours(kind, built, data):
+    scores, ids = built[kind].search(data[1], 10)
+    assert scores.shape == (40, 10) and all(len(set(row)) == 10 for row in ids)
+    assert (np.diff(scores, axis=1) <= 0).all()
+    recall = neighbour_recall(ids, data[2])
+    assert recall == 1 if kind == "flat" else recall > (0.3 if kind == "ivf_pq" else 0.9), recall    # 4 bytes for 32 numbers are few
+    if kind in ("flat", "ivf", "hnsw"):                                                              # uncompressed: the scores are cosines
+        rows = [[int(key[1:]) for key in row] for row in ids]
+        assert np.allclose(scores, np.einsum("qd,qkd->qk", data[1], data[0][rows]), atol=1e-5)
+
+
+def test_all_cells_are_exact_and_one_is_not(built, data):
+    ivf = built["ivf"]
+    before, recalls = ivf.nprobe, []
+    for nprobe in (1, 2, ivf._index.nlist):
+        ivf.nprobe = nprobe
+        recalls.append(neighbour_recall(ivf.search(data[1], 10)[1], data[2]))
+    ivf.nprobe = before
+    assert recalls[0] < recalls[1] <= recalls[2] == 1
+
+
+def test_more_ef_search_finds_more(built, data):
+    hnsw, recalls = built["hnsw"], []
+    for ef in (10, 500):
+        hnsw.ef_search = ef
+        recalls.append(neighbour_recall(hnsw.search(data[1], 10)[1], data[2]))
+    hnsw.ef_search = 128
+    assert recalls[0] < recalls[1] > 0.98
+
+
+def test_a_walk_keeps_at_least_k_in_view(built, data):
+    """FAISS itself leaves gaps when efSearch is below k."""
+    hnsw = built["hnsw"]
+    hnsw.ef_search = 4
+    ids = hnsw.search(data[1], 200)[1]
+    hnsw.ef_search = 128
+    assert all(len(row) == 200 for row in ids)
+    assert neighbour_recall([row[:10] for row in ids], data[2]) > 0.98
+
+
+def test_compression_saves_what_it_says(built):
+    flat, sq8, pq = (built[kind].size_in_bytes() for kind in ("flat", "ivf_sq8", "ivf_pq"))
+    assert flat == pytest.approx(4 * D * N, rel=0.01)
+    cells = built["ivf"]._index.nlist * (4 * D + 8)                 # centres, and the length of each list
+    assert sq8 == pytest.approx((D + 8) * N + cells, rel=0.02)      # one byte a number and 8 of row number
+    assert pq == pytest.approx((D // 8 + 8) * N + cells + 4 * 256 * D, rel=0.02)
+    assert FaissRetriever().size_in_bytes() == 0
+
+
+def test_the_rule_for_cells_and_nprobe(built):
+    assert built["ivf"]._index.nlist == min(round(4 * N**0.5), N // 39) == 256 and built["ivf"].nprobe == 8
+    assert built["ivf_pq"]._index.pq.M == D // 8 and built["hnsw"].ef_search == 128
+    small = FaissRetriever("ivf")
+    small.add([str(i) for i in range(200)], unit(np.random.default_rng(0), 200))
+    assert small._index.nlist == 5 and small.nprobe == 8
+
+
+def test_settings_before_the_first_vectors(data):
+    ivf, hnsw = FaissRetriever("ivf", cells=16), FaissRetriever("hnsw", links=8)
+    assert ivf.nprobe is None and hnsw.ef_search is None
+    ivf.nprobe, hnsw.ef_search = 3, 77
+    for retriever in (ivf, hnsw):
+        retriever.add([f"d{i}" for i in range(1000)], data[0][:1000])
+    assert (ivf.nprobe, ivf._index.nprobe, ivf._index.nlist, hnsw.ef_search, hnsw._index.hnsw.efSearch) == (3, 3, 16, 77, 77)
+
+
+@pytest.mark.parametrize("kind", APPROXIMATE)
+def test_the_same_seed_gives_the_same_index(kind, data):
+    import faiss
+
+    threads, answers = faiss.omp_get_max_threads(), []
+    faiss.omp_set_num_threads(1)
+    try:
+        for _ in range(2):
+            retriever = FaissRetriever(kind)
+            retriever.add([f"d{i}" for i in range(N)], data[0])
+            answers.append(retriever.search(data[1], 10)[1])
+    finally:
+        faiss.omp_set_num_threads(threads)
+    assert answers[0] == answers[1]
+
+
+def test_missing_neighbours_are_left_out(rng):
+    """Two far clusters, one cell each in view: a search for more than the cell holds returns what there is."""
+    centres = np.eye(2, D, dtype="f4").repeat([60, 140], axis=0)
+    vectors = centres + 0.01 * unit(rng, 200)
+    retriever = FaissRetriever("ivf", cells=2)
+    retriever.nprobe = 1
+    retriever.add([f"d{i}" for i in range(200)], vectors)
+    scores, ids = retriever.search(np.eye(2, D, dtype="f4"), 100)
+    assert [len(row) for row in ids] == [60, 100] and scores.shape == (2, 100)
+    assert set(ids[0]) == {f"d{i}" for i in range(60)}
+    assert np.isfinite(scores[0, :60]).all() and (scores[0, 60:] == -np.inf).all() and np.isfinite(scores[1]).all()
+
+
+def test_the_reranker_takes_short_lists(toy_embedder):
+    texts = {f"d{i}": ("aaaa" if i < 60 else "zzzz") + chr(97 + i % 26) for i in range(200)}
+    retriever = FaissRetriever("ivf", cells=2)
+    retriever.nprobe = 1
+    reranker = HybridReranker(toy_embedder, StateScorer(QubitAnglePredictor(26, 16, seed=0)), retriever).index(texts)
+    found = reranker.search("aaaa", k=100, candidates=100)
+    assert {doc.doc_id for doc in found} == {f"d{i}" for i in range(60)}
+    assert all(np.isfinite(doc.score) for doc in found)
+
+
+@pytest.mark.parametrize("kind", INDEXES)
+def test_saved_and_read_back(kind, built, data, tmp_path):
+    path = tmp_path / "ünder a folder" / "index.faiss"
+    built[kind].save(path)
+    again = FaissRetriever.load(path)
+    assert [p.name for p in path.parent.iterdir()] == ["index.faiss"]                      # nothing partial is left
+    assert again.kind == kind and len(again) == N and again.size_in_bytes() == built[kind].size_in_bytes()
+    for (s, i), (t, j) in [(built[kind].search(data[1], 10), again.search(data[1], 10))]:
+        assert np.array_equal(s, t) and i == j
+    if kind == "hnsw":
+        assert again.ef_search == built[kind].ef_search
+    elif kind != "flat":
+        assert again.nprobe == built[kind].nprobe
+    again.add(["näw\n\"id\""], data[1][:1])
+    assert "näw\n\"id\"" in again.search(data[1][:1], 10)[1][0]
+    with pytest.raises(ValueError, match="duplicate ids.*d3"):
+        again.add(["d3"], data[1][:1])
+
+
+def test_files_that_are_not_whole(built, tmp_path):
+    path = tmp_path / "index.faiss"
+    built["ivf_sq8"].save(path)
+    whole = path.read_bytes()
+    for cut in (0, 5, 16, 20, 60, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(ValueError, match="cut short or damaged.*save the index again"):
+            FaissRetriever.load(path)
+    for place in (18, 40, len(whole) // 2, len(whole) - 3):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1:])
+        with pytest.raises(ValueError, match="cut short or damaged"):
+            FaissRetriever.load(path)
+    path.write_bytes(whole + b"x")
+    with pytest.raises(ValueError, match="damaged"):
+        FaissRetriever.load(path)
+    path.write_bytes(b"PK\x03\x04 something else altogether, quite long")
+    with pytest.raises(ValueError, match="not written by FaissRetriever.save"):
+        FaissRetriever.load(path)
+    with pytest.raises(FileNotFoundError):
+        FaissRetriever.load(tmp_path / "absent")
+    with pytest.raises(ValueError, match="nothing to save"):
+        FaissRetriever().save(path)
+
+
+def test_a_failed_save_keeps_the_old_file(built, tmp_path, monkeypatch):
+    import faiss
+
+    path = tmp_path / "index.faiss"
+    built["flat"].save(path)
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError("disk full")
+    monkeypatch.setattr(faiss, "write_index", full)
+    with pytest.raises(OSError, match="disk full"):
+        built["flat"].save(path)
+    assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["index.faiss"]
+
+
+@pytest.mark.parametrize("kind, n, options, message", [
+    ("ivf", 100, {}, "at least 156 of them, not 100: add more at once or take index='flat'"),
+    ("ivf_sq8", 1000, {"cells": 100}, "at least 3,900 of them, not 1,000: add more at once, ask for fewer cells, or"),
+    ("ivf_pq", 9_000, {}, "at least 9,984"),
+])
+def test_too_few_to_learn_from(kind, n, options, message, data):
+    retriever = FaissRetriever(kind, **options)
+    with pytest.raises(ValueError, match=message):
+        retriever.add([f"d{i}" for i in range(n)], data[0][:n])
+    assert len(retriever) == 0
+    with pytest.raises(ValueError, match="empty"):
+        retriever.search(data[1], 1)
+
+
+def test_settings_that_make_no_sense(data):
+    for kind, name, message in (("flat", "nprobe", "always exact"), ("hnsw", "nprobe", "set .ef_search"), ("ivf_pq", "ef_search", "set .nprobe")):
+        with pytest.raises(ValueError, match=message):
+            setattr(FaissRetriever(kind), name, 4)
+        with pytest.raises(ValueError, match=message):
+            getattr(FaissRetriever(kind), name)
+    for value in (0, -1, 2.5, True, "many"):
+        with pytest.raises(ValueError, match="nprobe must be a whole number"):
+            FaissRetriever("ivf").nprobe = value
+    with pytest.raises(ValueError, match="cells must be"):
+        FaissRetriever("ivf", cells=0)
+    with pytest.raises(ValueError, match="code_bytes must divide the 32 numbers"):
+        FaissRetriever("ivf_pq", code_bytes=7).add([f"d{i}" for i in range(N)], data[0])
+
+
+def test_noisy_copies(rng):
+    vectors = unit(rng, 30)
+    plain = noisy_copies(vectors, 20, noise=0)
+    assert np.allclose((plain @ vectors.T).max(axis=1), 1, atol=1e-5)
+    made = noisy_copies(vectors, 25_000, noise=0.5, seed=3)
+    assert made.shape == (25_000, D) and made.dtype == np.float32
+    assert np.allclose(np.linalg.norm(made, axis=1), 1, atol=1e-5)
+    assert np.array_equal(made[:10_000], noisy_copies(vectors, 10_000, noise=0.5, seed=3))
+    assert not np.array_equal(made[:20], noisy_copies(vectors, 20, noise=0.5, seed=4))
+    flat = vectors.copy()
+    flat[:, 0] = 0.5                                                # no two texts differ here, so noise has nothing to add
+    raw = noisy_copies(flat / np.linalg.norm(flat, axis=1, keepdims=True), 1000, noise=0.5)
+    assert raw[:, 0].std() < raw[:, 1:].std(axis=0).min()
