@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qrr_lib.circuit import ENTANGLERS, Circuit
-from qrr_lib.encoders import encode, pennylane_encoder, qiskit_encoder
+from qrr_lib.encoders import encode, pennylane_encoder, qiskit_encoder, torch_encoder
 from qrr_lib.encoders.torch_encoder import default_chunk
 from qrr_lib.similarity import bloch_vectors, fidelity, local_fidelity, log_fidelity, overlap, reduced_bloch_vectors
 
@@ -363,3 +363,18 @@ def test_product_states_take_any_number_of_qubits():
     assert bloch_vectors(random_angles(Circuit(500), 2, 0)).shape == (2, 500, 3)
     with pytest.raises(ValueError, match="bloch_vectors"):
         encode(torch.zeros(1, 1, 13, 2), Circuit(13))
+
+
+def test_encoding_without_gradients_leaves_ordinary_tensors_behind():
+    """The fast path runs in inference mode; neither its result nor what it caches may spoil a later gradient."""
+    circuit = Circuit(4, 2, "cz_ring", trailing=True)
+    torch_encoder.entangler_action.cache_clear()
+    angles = torch.rand(5, *circuit.angle_shape)
+    states = encode(angles, circuit)
+    assert not states.is_inference()
+    weights = torch.ones(16, requires_grad=True)
+    (states.abs() * weights).sum().backward()
+    assert torch.isfinite(weights.grad).all()
+    leaf = angles.clone().requires_grad_()
+    encode(leaf, circuit).abs().sum().backward()
+    assert torch.isfinite(leaf.grad).all()
