@@ -44,7 +44,7 @@ bench: $(VENV)/installed-test ## states per second of every framework, side by s
 	$(BIN)/python -m tests.benchmarks.bench_states
 
 bench-faiss: $(VENV)/installed-test ## FAISS indexes on 200,000 vectors: recall, latency, memory, build time
-	$(BIN)/python -m tests.benchmarks.bench_faiss
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m tests.benchmarks.bench_faiss
 
 bench-corpus: $(VENV)/installed-test ## where BM25, MiniLM and mpnet go wrong on the course corpus
 	$(BIN)/python -m tests.benchmarks.bench_corpus

@@ -158,7 +158,7 @@ class HybridReranker:
         for i, ids in enumerate(found):
             rows = [self._row[key] for key in ids]
             quantum = self.scorer.score(states[i:i + 1], self.states[rows])[0]
-            results.append(self._mix(ids, scores[i], quantum))
+            results.append(self._mix(ids, scores[i, :len(ids)], quantum))
         return results
 
     def _mix(self, ids, cosine, quantum) -> list[RankedDocument]:

@@ -88,3 +88,16 @@ def test_lesson_04(inline, rng):
     assert torch.allclose(ours, predict_in_batches(head, vectors, 8), atol=1e-6)
     a, b = rng.normal(size=(2, 12))
     assert lesson["kendall_tau"](a, b) == pytest.approx(ranking_error(a[None], b[None])["kendall_tau"])
+
+
+def test_lesson_05(inline, rng):
+    from qrr_lib import FaissRetriever, evaluate
+
+    lesson, retriever = inline("05"), FaissRetriever("flat")
+    docs, queries = rng.normal(size=(50, 8)).astype("f4"), rng.normal(size=(3, 8)).astype("f4")
+    retriever.add([f"d{i}" for i in range(50)], docs)
+    _, ids = retriever.search(queries, 5)
+    assert [[f"d{i}" for i in row] for row in lesson["top_k"](queries, docs, 5)] == ids
+    grades = {"a": 3, "b": 0, "c": 2, "d": 1}
+    run = {"q": {"b": 4.0, "a": 3.0, "x": 2.0, "d": 1.0}}
+    assert lesson["ndcg"](list(run["q"]), grades, 10) == pytest.approx(evaluate(run, {"q": grades}, ["nDCG@10"])["nDCG@10"])
