@@ -41,7 +41,8 @@ test-all: $(VENV)/installed-test ## everything: all of the above, light mode for
 	$(BIN)/python -m pytest --all
 
 bench: $(VENV)/installed-test ## states per second of every framework, side by side (some minutes; wants a quiet machine)
-	$(BIN)/python -m tests.benchmarks.bench_states
+	$(BIN)/python -m tests.benchmarks.bench_states --threads 1
+	$(BIN)/python -m tests.benchmarks.profile_states
 
 bench-faiss: $(VENV)/installed-test ## FAISS indexes on 200,000 vectors: recall, latency, memory, build time
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m tests.benchmarks.bench_faiss
