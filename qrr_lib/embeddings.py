@@ -11,6 +11,7 @@ import warnings
 import zlib
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,14 @@ from qrr_lib.models import default_model, model_folder, model_spec
 def text_key(text: str) -> bytes:
     """Key of a text in the cache: the SHA-256 of its UTF-8 bytes (lone surrogates are kept apart, not refused)."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+class EncodedText(NamedTuple):
+    """A text after one forward pass: `vector` (D,) and `tokens` (T, D), all of norm 1, and `token_ids` (T,), the word pieces' numbers."""
+
+    vector: np.ndarray
+    tokens: np.ndarray
+    token_ids: np.ndarray
 
 
 class TextEmbedder:
@@ -96,21 +105,36 @@ class TextEmbedder:
             found.update(fresh)
         return np.stack([found[key] for key in keys])
 
-    def encode_tokens(self, texts: list[str], batch_size: int = 32, progress: bool = False) -> list[np.ndarray]:
-        """Embed every token in its context: a list of (T, D) float32 arrays, rows of norm 1, special tokens dropped.
+    def encode_with_tokens(self, texts: list[str], batch_size: int = 32, progress: bool = False) -> list[EncodedText]:
+        """Embed texts and each of their tokens in one forward pass: one `EncodedText` a text. Not cached (lesson 09).
 
-        A text of T word pieces gives T rows (at most the model's limit less two). Not cached here.
+        A text of T word pieces has T token vectors, at most the model's limit less two; special tokens are dropped. A text of
+        characters that the model does not know at all (zero-width ones, say) has none.
         """
         texts = _checked(texts)
         if not texts:
             return []
-        outputs = self.model.encode(texts, batch_size=batch_size, show_progress_bar=progress,
-                                    output_value="token_embeddings", convert_to_numpy=False)
-        vectors = []
-        for rows in outputs:
-            rows = rows[1:-1].float().cpu().numpy()               # first and last are <s> and </s> ([CLS] and [SEP])
-            vectors.append(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
-        return vectors
+        outputs = self.model.encode(texts, batch_size=batch_size, show_progress_bar=progress, output_value=None, convert_to_numpy=False)
+        encoded = []
+        for out in outputs:
+            real = slice(1, int(out["attention_mask"].sum()) - 1)               # first and last are <s> and </s> ([CLS] and [SEP])
+            rows = out["token_embeddings"][real].float().cpu().numpy()
+            rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+            vector = out["sentence_embedding"].float().cpu().numpy()
+            encoded.append(EncodedText(vector / np.linalg.norm(vector), rows, out["input_ids"][real].cpu().numpy()))
+        return encoded
+
+    def encode_tokens(self, texts: list[str], batch_size: int = 32, progress: bool = False) -> list[np.ndarray]:
+        """Embed every token in its context: a list of (T, D) float32 arrays, rows of norm 1, special tokens dropped."""
+        return [text.tokens for text in self.encode_with_tokens(texts, batch_size, progress)]
+
+    def token_strings(self, token_ids) -> list[str]:
+        """Word pieces by their numbers, as the tokenizer writes them ("##" continues a word)."""
+        return self.model.tokenizer.convert_ids_to_tokens([int(i) for i in token_ids])
+
+    def is_cut(self, text: str) -> bool:
+        """True if the text has more word pieces than the model reads."""
+        return len(self.model.tokenizer(text, truncation=False, verbose=False)["input_ids"]) > self.model.max_seq_length
 
 
 def _checked(texts) -> list[str]:

@@ -55,3 +55,26 @@ def alpha_sweep(axis, curves: dict[str, dict[float, float]], baseline: float | N
         axis.axhline(baseline, color="0.4", linestyle="--", linewidth=1, label="cosine alone")
     axis.set(xlabel="α (weight of cosine)", ylabel=measure, ylim=(0, None))
     axis.legend()
+
+
+def token_heatmap(axis, query_tokens: list[str], document_tokens: list[str], matrix, most: int = 24) -> None:
+    """Fidelity of every query token (rows) with every document token (columns), a ring on each row's best.
+
+    Takes what `TokenScorer.token_matrix` returns. Of a longer document the `most` columns with the largest values are shown, in reading order,
+    the best of every row among them; dark is alike.
+    """
+    matrix = np.asarray(matrix)                                         # (Tq, Td)
+    if not matrix.size:
+        raise ValueError("the query or the document has no tokens: there is nothing to draw")
+    best = matrix.argmax(axis=1)
+    order = np.argsort(-matrix.max(axis=0) - np.isin(np.arange(matrix.shape[1]), best), kind="stable")      # the rows' best come first
+    columns = np.sort(order[:max(most, len(set(best)))])
+    image = axis.imshow(matrix[:, columns], cmap="cividis_r", aspect="auto")
+    for color, width in (("white", 3.5), ("black", 1.5)):               # a black ring with a white rim stands out on light and dark cells
+        axis.plot(np.searchsorted(columns, best), np.arange(len(best)), marker="o", markersize=9, markerfacecolor="none", markeredgecolor=color,
+                  markeredgewidth=width, linestyle="")
+    axis.set_xticks(range(len(columns)), [document_tokens[j] for j in columns], rotation=90)
+    axis.set_yticks(range(len(query_tokens)), query_tokens)
+    axis.set(xlabel="document tokens", ylabel="query tokens")
+    axis.grid(False)
+    axis.figure.colorbar(image, ax=axis, label="fidelity")

@@ -58,6 +58,11 @@ class StateScorer:
         self.on_bloch_sphere = product and (similarity == "geometric_fidelity" or self.circuit.n_qubits > MAX_QUBITS
                                             or (similarity == "local_fidelity" and backend == "torch"))
 
+    def encode_texts(self, embedder, texts: list[str], ids: list[str] | None = None, progress: bool | None = None):
+        """Texts → (embeddings (B, D), what `score` compares). `ids` are given when the texts are to be indexed; here they change nothing."""
+        vectors = embedder.encode(texts, progress=progress)
+        return vectors, self.encode(vectors)
+
     @torch.no_grad()
     def encode(self, vectors: np.ndarray) -> torch.Tensor:
         """Embeddings (B, D) → what `score` compares: states (B, 2**n), or Bloch vectors (B, n, 3)."""
@@ -87,18 +92,19 @@ class HybridReranker:
     Parameters
     ----------
     embedder : TextEmbedder
-    scorer : StateScorer
-        Anything with `.encode(vectors)` and `.score(queries, documents)`.
+    scorer : StateScorer or TokenScorer
+        Anything with `.encode_texts(embedder, texts, ids=None, progress=None)`, which gives (vectors, states), and `.score(queries, documents)`.
     retriever : FaissRetriever or None
         First stage; None makes a flat one.
-    alpha : float
-        Weight of cosine, in [0, 1]: 1 leaves the order of cosine, 0 takes the state's alone.
+    alpha : float or None
+        Weight of cosine, in [0, 1]: 1 leaves the order of cosine, 0 takes the states' alone. None takes the scorer's
+        `default_alpha`, or 0.5 if it has none.
     """
 
-    def __init__(self, embedder, scorer, retriever: FaissRetriever | None = None, alpha: float = 0.5):
+    def __init__(self, embedder, scorer, retriever: FaissRetriever | None = None, alpha: float | None = None):
         self.embedder, self.scorer = embedder, scorer
         self.retriever = retriever if retriever is not None else FaissRetriever("flat")
-        self.alpha = alpha
+        self.alpha = getattr(scorer, "default_alpha", 0.5) if alpha is None else alpha
         self._row: dict[str, int] = {}
 
     @property
@@ -118,13 +124,22 @@ class HybridReranker:
             ids, texts = list(collection.docs), collection.texts()
         else:
             ids, texts = list(collection), list(collection.values())
-        vectors = self.embedder.encode(texts, progress=progress)
-        states = self.scorer.encode(vectors)
+        known = [key for key in ids if key in self._row]
+        if known:                                                               # said before the texts are embedded, which takes long
+            raise ValueError(f"duplicate ids, nothing was added: {', '.join(known[:5])}")
+        for key in ids:
+            if not isinstance(key, str) or not key.strip():
+                raise ValueError(f"ids must be non-empty strings, not {key!r}")
+        return self.add(ids, *self.scorer.encode_texts(self.embedder, texts, ids, progress))
+
+    def add(self, ids: list[str], vectors: np.ndarray, states) -> HybridReranker:
+        """Index documents that are encoded already, as `scorer.encode_texts` gives them. Returns self."""
         self.retriever.add(ids, vectors)
         start = len(self._row)
         self._row.update((key, start + i) for i, key in enumerate(ids))
         self.vectors = np.concatenate([self.vectors, vectors]) if start else vectors
-        self.states = torch.cat([self.states, states]) if start else states
+        join = torch.cat if isinstance(states, torch.Tensor) else states.join
+        self.states = join([self.states, states]) if start else states
         return self
 
     def search(self, query: str, k: int = 10, candidates: int = 100) -> list[RankedDocument]:
@@ -140,20 +155,30 @@ class HybridReranker:
 
     def rerank(self, query: str, texts: list[str]) -> list[RankedDocument]:
         """Rank texts that need not be indexed; `doc_id` is a text's position in the list, `first_rank` its rank by cosine."""
-        vectors = self.embedder.encode([query, *texts])
-        states = self.scorer.encode(vectors)
+        vectors, states = self.scorer.encode_texts(self.embedder, [query, *texts])
         cosine = vectors[1:] @ vectors[0]
         order = np.argsort(-cosine, kind="stable")
         quantum = self.scorer.score(states[:1], states[1:])[0]
         return self._mix([str(i) for i in order], cosine[order], quantum[order])
 
+    def explain(self, query: str, doc_id: str) -> list:
+        """Say which token of the query met which token of an indexed document: a list of `TokenMatch`, for a `TokenScorer` (lesson 09)."""
+        if not hasattr(self.scorer, "explain"):
+            raise ValueError("one state per text has no parts to explain: use a TokenScorer")
+        return self.scorer.explain(self.embedder, query, self.states_of(doc_id))
+
+    def states_of(self, doc_id: str):
+        """What `score` compares of one indexed document: the states of a single row; ValueError for an unknown id."""
+        if doc_id not in self._row:
+            raise ValueError(f"no document {doc_id!r} is indexed here")
+        return self.states[[self._row[doc_id]]]
+
     def _search_all(self, queries: list[str], candidates: int) -> list[list[RankedDocument]]:
         for query in queries:
             if not isinstance(query, str) or not query.strip():
                 raise ValueError("the query is empty: write at least one word")
-        vectors = self.embedder.encode(queries)
+        vectors, states = self.scorer.encode_texts(self.embedder, queries)
         scores, found = self.retriever.search(vectors, candidates)              # (Q, K), best first
-        states = self.scorer.encode(vectors)
         results = []
         for i, ids in enumerate(found):
             rows = [self._row[key] for key in ids]

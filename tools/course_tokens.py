@@ -1,0 +1,44 @@
+"""Write data/maps/ (a QubitMap per model, fitted to the token vectors of the course corpus) and data/course/tokens/ (codes of all its texts).
+
+    python tools/course_tokens.py                     # both models; minutes with MiniLM, longer with mpnet
+    python tools/course_tokens.py all-MiniLM-L6-v2
+
+No labels are used: the map is principal component analysis of the corpus's own tokens, a random rotation (seed 0) and a scale.
+"""
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from qrr_lib import TextEmbedder, load_collection
+from qrr_lib._runtime import data_dir, say
+from qrr_lib.qubit_map import QubitMap
+from qrr_lib.token_store import ShippedCodes, TokenCodes
+from qrr_lib.tokens import TokenScorer
+
+MODELS = ("all-mpnet-base-v2", "all-MiniLM-L6-v2")
+
+
+def main(models: list[str]) -> None:
+    """Encode, fit, code, write."""
+    collection = load_collection("course")
+    texts = collection.texts() + list(collection.queries.values())
+    for model in models:
+        embedder = TextEmbedder(model)
+        encoded = []
+        for start in range(0, len(texts), 64):
+            encoded += embedder.encode_with_tokens(texts[start:start + 64])
+            say(f"{model}: {len(encoded)} of {len(texts)} texts")
+        passages = encoded[:len(collection.docs)]
+        qubits = QubitMap(32).fit(np.concatenate([text.tokens for text in passages]))
+        qubits.save(data_dir() / "maps" / f"qubits_32_{model}.safetensors",
+                    {"model": model, "model_sha256": embedder.spec.sha256, "fitted to": "token vectors of the course corpus's passages",
+                     "tokens": sum(len(text.tokens) for text in passages), "how": "python tools/course_tokens.py"})
+        scorer = TokenScorer(qubits)
+        states = TokenCodes.of([scorer.codes(text.tokens) for text in encoded], [text.token_ids for text in encoded])
+        ShippedCodes.write(data_dir() / "course" / "tokens" / f"{model}.npz", texts, states, scorer.belongs_to(embedder))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or list(MODELS))
