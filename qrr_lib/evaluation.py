@@ -51,6 +51,7 @@ def compare_values(a: Mapping[str, float], b: Mapping[str, float], resamples: in
     if set(a) != set(b) or len(a) < 2:
         raise ValueError(f"a paired comparison needs the same two or more queries on both sides, got {len(a)} and {len(b)}")
     gain = np.array([a[qid] - b[qid] for qid in a])
+    gain[np.abs(gain) < 1e-12] = 0                                              # a mean over seeds may be off by a rounding error
     n, mean = len(gain), float(gain.mean())
     if not gain.any():                                                          # equal on every query: nothing to resample
         return Comparison(0.0, 0.0, 0.0, 1.0, n, 0.0)

@@ -155,3 +155,9 @@ def test_candidate_curve():
     assert all(point["nDCG@10"] == pytest.approx(point["ceiling"]) for point in curve.values())      # a perfect similarity
     cosine = candidate_curve(pool, pool.grades, alpha=1.0)
     assert len({round(point["nDCG@10"], 12) for point in cosine.values()}) == 1                      # cosine's first ten never change
+
+
+def test_rounding_errors_are_no_difference():
+    a = {f"q{i}": 0.1 + 0.2 for i in range(20)}
+    result = compare_values(a, {qid: 0.3 for qid in a})
+    assert (result.difference, result.p) == (0.0, 1.0)
