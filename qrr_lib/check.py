@@ -1,4 +1,7 @@
-"""Is this machine ready for the course? One line per question, OK or FAIL with what to do (lesson 00)."""
+"""Is this machine ready for the course? One line per question, OK or FAIL with what to do (lesson 00).
+
+The lines name versions and sizes but no user and no folder, so they can be pasted into a bug report as they are.
+"""
 from __future__ import annotations
 
 import importlib.metadata
@@ -6,12 +9,14 @@ import os
 import platform
 import shutil
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
-from qrr_lib._runtime import cache_dir, data_dir
-from qrr_lib.models import ModelNotFoundError, model_folder, model_spec
+from qrr_lib._runtime import cache_dir, data_dir, project_dir
+from qrr_lib.models import ModelNotFoundError, default_model, model_folder, model_spec
 
-PACKAGES = ("torch", "sentence-transformers", "qiskit", "qiskit-aer", "pennylane", "faiss-cpu", "onnxruntime", "ir-measures", "jupyterlab")
+PACKAGES = ("numpy", "torch", "sentence-transformers", "transformers", "qiskit", "qiskit-aer", "pennylane", "faiss-cpu", "onnxruntime",
+            "ir-measures", "ipywidgets", "jupyterlab")
 
 
 class Line(NamedTuple):
@@ -24,13 +29,29 @@ class Line(NamedTuple):
 
     def __str__(self) -> str:
         text = f"[{' OK ' if self.ok else 'FAIL'}] {self.what:<22} {self.found}"
-        return text if self.ok else f"{text}\n       -> {self.advice}"
+        return without_paths(text if self.ok else f"{text}\n       -> {self.advice}")
+
+
+def without_paths(text: str) -> str:
+    """The text with this machine's folders replaced by what they are for: nobody's user name goes into a bug report."""
+    places = {str(cache_dir()): "<cache folder>", str(project_dir()): "<course folder>", str(Path.home()): "~"}
+    for place in sorted(places, key=len, reverse=True):
+        if len(place) > 1:
+            text = text.replace(place, places[place])
+    return text
 
 
 def check_machine() -> list[Line]:
     """Look at Python, packages, data, memory, threads, disk and the model (which is fetched if it is not there yet)."""
-    lines = [_python(), *map(_package, PACKAGES), _data(), _memory(), _threads(), _disk(), _model()]
+    lines = [_course(), _python(), *map(_package, PACKAGES), _data(), _memory(), _threads(), _disk(), _model()]
     return lines
+
+
+def _course() -> Line:
+    from qrr_lib import __version__
+
+    settings = [f"{name}={os.environ[name]}" for name in ("QRR_MODEL", "QRR_OFFLINE") if os.environ.get(name)]
+    return Line(True, "course", " ".join([f"qrr_lib {__version__}", *settings]))
 
 
 def _python() -> Line:
@@ -55,11 +76,12 @@ def _data() -> Line:
 
 
 def _memory() -> Line:
-    total = _total_memory()
+    total, light = _total_memory(), default_model() == "all-MiniLM-L6-v2"
+    need = "up to 0.8 GB in light mode" if light else "up to 1.2 GB"
     if total is None:
-        return Line(True, "memory", "unknown on this platform; a lesson needs up to 1.2 GB")
-    return Line(total >= 3.5e9, "memory", f"{total / 1e9:.1f} GB in all; a lesson needs up to 1.2 GB",
-                "use the light mode: set QRR_MODEL=all-MiniLM-L6-v2, and keep one notebook open at a time")
+        return Line(True, "memory", f"unknown on this platform; a lesson needs {need}")
+    return Line(total >= (1.8e9 if light else 3.5e9), "memory", f"{total / 1e9:.1f} GB in all; a lesson needs {need}",
+                "set QRR_MODEL=all-MiniLM-L6-v2 (light mode) if it is not set, keep one notebook open at a time, or use Binder")
 
 
 def _total_memory() -> float | None:

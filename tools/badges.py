@@ -1,0 +1,110 @@
+"""Launch badges in README and lesson 00, from the one setting that says where the repository lives.
+
+    python tools/badges.py            # write them (or take them out, if the setting is empty)
+    python tools/badges.py --check    # exit 1 if a file does not agree with the setting (a test calls this too)
+
+The setting is in pyproject.toml and is empty until the repository has an address:
+
+    [tool.qrr]
+    repository = ""        # for example "github.com/OWNER/NAME"; without https://
+    branch = "main"
+
+README gets a line between `<!-- badges -->` and `<!-- /badges -->`; lesson 00 gets the same line and a cell that installs the course on Colab,
+as cells tagged `badges`. A new code cell needs a fresh run of the lesson: the script says so.
+"""
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+from urllib.parse import quote
+
+import nbformat
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from notebooks import ROOT, tags, write  # noqa: E402
+
+LANDING = "notebooks/00_welcome.ipynb"
+MARKS = re.compile(r"(<!-- badges -->\n).*?(<!-- /badges -->)", re.DOTALL)
+COLAB = '''import sys
+
+if "google.colab" in sys.modules:                                 # on Colab only: get the course and install it
+    import os
+    import subprocess
+
+    subprocess.run(["git", "clone", "--depth", "1", "{address}", "course"], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "-e", "course"], check=True)
+    sys.path.insert(0, os.path.abspath("course"))                 # what was installed while Python runs is not found otherwise
+    os.chdir("course/notebooks")'''
+
+
+def setting(text: str | None = None) -> tuple[str, str]:
+    """(repository as "OWNER/NAME", branch) from pyproject.toml; the first is empty if no address is set. ValueError if it has another form."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8") if text is None else text
+    table = tomllib.loads(text).get("tool", {}).get("qrr", {})
+    address = table.get("repository", "")
+    if address and not re.fullmatch(r"github\.com/[\w.-]+/[\w.-]+", address):
+        raise ValueError(f'tool.qrr.repository must look like "github.com/OWNER/NAME", not {address!r}')
+    return address.removeprefix("github.com/").removesuffix(".git"), table.get("branch", "main")
+
+
+def targets(repository: str, branch: str) -> dict[str, tuple[str, str]]:
+    """{text: (address, picture)} of the badges: Binder opens lesson 00 in JupyterLab, Colab opens it in its own editor."""
+    return {
+        "Open the course on Binder": (f"https://mybinder.org/v2/gh/{repository}/{branch}?urlpath={quote('lab/tree/' + LANDING, safe='')}",
+                                      "https://mybinder.org/badge_logo.svg"),
+        "Open lesson 00 on Colab": (f"https://colab.research.google.com/github/{repository}/blob/{branch}/{LANDING}",
+                                    "https://colab.research.google.com/assets/colab-badge.svg"),
+        "State of the weekly tests": (f"https://github.com/{repository}/actions/workflows/tests.yml",
+                                      f"https://github.com/{repository}/actions/workflows/tests.yml/badge.svg"),
+    }
+
+
+def line(repository: str, branch: str) -> str:
+    """All badges as one line of Markdown; empty without an address."""
+    return " ".join(f"[![{text}]({picture})]({address})" for text, (address, picture) in targets(repository, branch).items()) if repository else ""
+
+
+def readme_with(text: str, badges: str) -> str:
+    """README's text with the line of badges between its marks (or none); ValueError if the marks are missing and there is something to write."""
+    if not MARKS.search(text):
+        if badges:
+            raise ValueError("README.md has no <!-- badges --> and <!-- /badges -->: put both, each on a line, below the title")
+        return text
+    return MARKS.sub(lambda m: m[1] + (badges + "\n" if badges else "") + m[2], text)
+
+
+def lesson_with(notebook, repository: str, badges: str):
+    """Lesson 00 with (or without) its two cells, after the table and before everything else."""
+    cells = [cell for cell in notebook.cells if "badges" not in tags(cell)]
+    if badges:
+        code = nbformat.v4.new_code_cell(COLAB.format(address=f"https://github.com/{repository}"), metadata={"tags": ["badges"]})
+        cells[1:1] = [nbformat.v4.new_markdown_cell(badges, metadata={"tags": ["badges"]}), code]
+    notebook.cells = cells
+    return notebook
+
+
+def main() -> int:
+    """Write, or compare."""
+    repository, branch = setting()
+    badges = line(repository, branch)
+    readme, lesson = ROOT / "README.md", ROOT / LANDING
+    text, notebook = readme.read_text(encoding="utf-8"), nbformat.read(lesson, as_version=4)
+    before = [cell.source for cell in notebook.cells]
+    wanted = readme_with(text, badges)
+    after = [cell.source for cell in lesson_with(notebook, repository, badges).cells]
+    stale = [path.name for path, same in ((readme, wanted == text), (lesson, after == before)) if not same]
+    if "--check" in sys.argv:
+        print(f"stale: {', '.join(stale)}: run python tools/badges.py" if stale else "badges agree with pyproject.toml")
+        return 1 if stale else 0
+    readme.write_text(wanted, encoding="utf-8", newline="\n")
+    if after != before:
+        write(notebook, lesson)
+        print("lesson 00 changed: run `python tools/notebooks.py run 00`")
+    print(badges or "no address is set in pyproject.toml ([tool.qrr] repository): no badges")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

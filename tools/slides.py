@@ -1,0 +1,152 @@
+"""Slides and web pages from the lessons, from their stored outputs: nothing is executed, and the pages need no network.
+
+    python tools/slides.py 05            # build/slides/05_faiss_retrieval.html
+    python tools/slides.py               # slides of every lesson
+    python tools/slides.py --pages       # build/pages/: every lesson and solution as one ordinary web page
+
+Slides: right and left arrow keys, space, Home and End; `p` prints them all. A section of a lesson becomes one slide for each
+of its steps (a piece of text and the code under it).
+"""
+from __future__ import annotations
+
+import html
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+from nbconvert import HTMLExporter
+
+from notebooks import ROOT, lessons, solutions
+
+BUILD = ROOT / "build"
+NO_TEXT = "No description has been provided for this image"
+STYLE = """
+body { margin: 0; font: 20px/1.45 system-ui, sans-serif; color: #1a1a1a; background: #fff; }
+section { display: none; box-sizing: border-box; height: 100vh; overflow: auto; padding: 3vh 6vw 6vh; }
+section.now { display: block; }
+h1 { font-size: 1.9em; } h2 { font-size: 1.4em; border-bottom: 2px solid #1845fb; padding-bottom: .2em; }
+pre, code { font: 16px/1.4 ui-monospace, Menlo, Consolas, monospace; }
+.jp-InputArea pre, .highlight pre { background: #f3f4f6; padding: .7em 1em; overflow: auto; margin: .4em 0; }
+.jp-OutputArea pre { border-left: 4px solid #9aa0a6; padding: .2em 1em; margin: .4em 0; overflow: auto; }
+.prompt, .jp-InputPrompt, .jp-OutputPrompt, .jp-InputCollapser, .jp-OutputCollapser, .jp-Collapser, .anchor-link { display: none; }
+img { max-width: 100%; max-height: 62vh; } table { border-collapse: collapse; font-size: .85em; }
+th, td { border: 1px solid #9aa0a6; padding: .25em .7em; text-align: left; } a { color: #0b3fb3; }
+footer { position: fixed; bottom: 0; right: 0; padding: .3em 1em; font-size: 14px; color: #444; background: #fff; }
+@media print { section { display: block; height: auto; page-break-after: always; } footer { display: none; } }
+"""
+SCRIPT = """
+const slides = [...document.querySelectorAll('section')], place = document.querySelector('footer');
+let now = Math.min(Math.max(parseInt(location.hash.slice(1)) || 1, 1), slides.length) - 1;
+function show(number) {
+  now = Math.min(Math.max(number, 0), slides.length - 1);
+  slides.forEach((slide, i) => slide.classList.toggle('now', i === now));
+  place.textContent = `${now + 1} / ${slides.length}`; location.hash = now + 1; slides[now].focus();
+}
+document.addEventListener('keydown', event => {
+  const step = {ArrowRight: 1, ArrowLeft: -1, PageDown: 1, PageUp: -1, ' ': 1}[event.key];
+  if (step) { event.preventDefault(); show(now + step); }
+  if (event.key === 'Home') show(0);
+  if (event.key === 'End') show(slides.length - 1);
+  if (event.key === 'p') window.print();
+});
+show(now);
+"""
+
+
+def exporter(template: str) -> HTMLExporter:
+    """An HTML exporter whose pages ask no other server for anything."""
+    made = HTMLExporter(template_name=template, mathjax_url="", require_js_url="", jquery_url="", mermaid_js_url="", widget_renderer_url="",
+                        embed_images=True, exclude_anchor_links=True)
+    made.log.setLevel("ERROR")              # it warns of missing text alternatives, which are put in afterwards
+    return made
+
+
+def described(path: Path) -> nbformat.NotebookNode:
+    """The notebook, each figure with the sentence under it as its text alternative (which the exporter reads from the metadata)."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell, following in zip(notebook.cells, notebook.cells[1:]):
+        sentence = re.match(r"\*What to see: (.+?)\*(?:\n\n|\Z)", following.source, re.DOTALL)
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}) and sentence:
+                output.metadata = nbformat.from_dict({"image/png": {"alt": " ".join(sentence[1].split())}})
+    return notebook
+
+
+def steps(notebook) -> list[list]:
+    """Cells of a lesson grouped into slides: each markdown piece opens one, and a section's heading is repeated on its later ones."""
+    slides, heading = [], ""
+    for cell in notebook.cells:
+        if cell.cell_type != "markdown":
+            (slides[-1] if slides else slides.append([]) or slides[-1]).append(cell)
+            continue
+        if cell.source.startswith("*What to see:") and slides:          # a figure keeps its sentence
+            slides[-1].append(cell)
+            continue
+        for piece in re.split(r"(?m)^(?=##? )", cell.source):
+            if not piece.strip():
+                continue
+            if match := re.match(r"##? (.+)", piece):
+                heading = match[1]
+            else:
+                piece = f"## {heading} (continued)\n\n{piece}"
+            slides.append([nbformat.v4.new_markdown_cell(piece)])
+    return slides
+
+
+def slides_html(path: Path) -> str:
+    """One self-contained page of slides."""
+    notebook, body = described(path), exporter("basic")
+    title = re.match(r"# (.+)", notebook.cells[0].source)[1]
+    parts = []
+    for cells in steps(notebook):
+        piece = nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
+        parts.append(f'<section tabindex="-1">{body.from_notebook_node(piece)[0]}</section>')
+    return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+            f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>\n<body>\n' + "\n".join(parts)
+            + f"\n<footer></footer>\n<script>{SCRIPT}</script>\n</body></html>\n")
+
+
+def page_html(path: Path) -> str:
+    """One self-contained page of a lesson or solution, with links between lessons kept inside the folder of pages."""
+    notebook = described(path)
+    text, _ = exporter("lab").from_notebook_node(notebook, {"metadata": {"name": path.stem}})
+    for cell in notebook.cells:                                         # the lab template leaves the alternatives out
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                alternative = output.metadata.get("image/png", {}).get("alt", "see the text below")
+                text = text.replace(f'alt="{NO_TEXT}"', f'alt="{html.escape(alternative)}"', 1)
+    text = re.sub(r'href="([^":#]+)\.ipynb(#[^"]*)?"', lambda m: f'href="{m[1]}.html{m[2] or ""}"', text)
+    return re.sub(r'<script[^>]*src="(http[^"]*)?"[^>]*>\s*</script>', "", text).replace('<html lang="">', '<html lang="en">')
+
+
+def write_pages(folder: Path) -> list[Path]:
+    """Write every lesson and solution as a page below `folder`; returns the files."""
+    made = []
+    for path in lessons() + solutions():
+        target = folder / path.relative_to(ROOT / "notebooks").with_suffix(".html")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(page_html(path), encoding="utf-8", newline="\n")
+        made.append(target)
+    return made
+
+
+def main(arguments: list[str]) -> int:
+    """Write slides (of the lessons named, or all), or pages."""
+    if arguments[:1] == ["--pages"]:
+        print(f"{len(write_pages(BUILD / 'pages'))} pages in {BUILD.relative_to(ROOT) / 'pages'}")
+        return 0
+    wanted = [path for path in lessons() if not arguments or path.name[:2] in [a.zfill(2) for a in arguments]]
+    if not wanted:
+        print(f"no such lesson; choose from {', '.join(p.name[:2] for p in lessons())}", file=sys.stderr)
+        return 2
+    (BUILD / "slides").mkdir(parents=True, exist_ok=True)
+    for path in wanted:
+        target = BUILD / "slides" / path.with_suffix(".html").name
+        target.write_text(slides_html(path), encoding="utf-8", newline="\n")
+        print(target.relative_to(ROOT))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
