@@ -101,3 +101,39 @@ def test_lesson_05(inline, rng):
     grades = {"a": 3, "b": 0, "c": 2, "d": 1}
     run = {"q": {"b": 4.0, "a": 3.0, "x": 2.0, "d": 1.0}}
     assert lesson["ndcg"](list(run["q"]), grades, 10) == pytest.approx(evaluate(run, {"q": grades}, ["nDCG@10"])["nDCG@10"])
+
+
+def test_lesson_07(inline, rng):
+    from qrr_lib import Circuit, local_fidelity
+    from qrr_lib.heads import EquatorialHead
+    from qrr_lib.pool import cautious_gain
+
+    lesson = inline("07")
+    logits, is_relevant = torch.from_numpy(rng.normal(size=(4, 9))), torch.from_numpy(rng.random((4, 9)) < 0.3)
+    is_relevant[torch.arange(4), torch.arange(4)] = True
+    masked = logits.masked_fill(is_relevant & ~torch.eye(4, 9, dtype=torch.bool), -torch.inf)
+    assert torch.allclose(lesson["batch_loss"](logits, is_relevant), torch.nn.functional.cross_entropy(masked, torch.arange(4)))
+    a, b = (torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(k, 5, 3))), dim=-1) for k in (3, 7))
+    assert torch.allclose(lesson["local_fidelities"](a, b), local_fidelity(a, b))
+    head, vectors = EquatorialHead(12, Circuit(4), seed=1), torch.from_numpy(rng.normal(size=(6, 12)).astype("f4"))
+    assert torch.allclose(lesson["equatorial_angles"](vectors, head.linear.weight), head(vectors), atol=1e-5)
+    values, baseline = rng.random((2, 30))
+    assert lesson["vouched_for"](values, baseline) == pytest.approx(cautious_gain(values, baseline))
+
+
+def test_lesson_08(inline, rng):
+    from qrr_lib.audit import _jaccard
+    from qrr_lib.evaluation import compare_values, detectable_difference, holm, regimes
+
+    lesson = inline("08")
+    train, test = ({f"{name}{i}": {f"d{d}": int(rng.integers(0, 3)) for d in rng.integers(0, 40, 3)} for i in range(15)} for name in "ts")
+    assert lesson["split_by_regime"](train, test) == regimes(train, test)
+    texts = [" ".join(rng.choice("state gate kernel of the a bread not".split(), size=5)) for _ in range(6)]
+    assert np.allclose([[lesson["common_words"](x, y) for y in texts] for x in texts], _jaccard(texts, texts))
+    gain = rng.normal(0.05, 0.2, 11)
+    library = compare_values(dict(enumerate(gain)), dict.fromkeys(range(11), 0.0))
+    assert lesson["randomisation_p"](gain) == pytest.approx(library.p)
+    assert np.allclose(lesson["bootstrap_interval"](gain, 20_000, rng), [library.low, library.high], atol=0.01)
+    assert lesson["detectable"](gain) == pytest.approx(detectable_difference(gain), rel=2e-3)
+    p = {str(i): float(x) for i, x in enumerate(rng.random(7) / 5)}
+    assert lesson["holm_by_hand"](p) == pytest.approx(holm(p))
