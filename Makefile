@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install $(if $(TORCH_IND
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lab bench bench-faiss bench-corpus measure lint clean
+.PHONY: help demo test test-all lab slides classroom rehearsal bench bench-faiss bench-corpus bench-quality bench-tokens bench-shots measure lint clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -29,16 +29,35 @@ $(VENV)/installed-test: $(VENV)/installed
 demo: $(VENV)/installed      ## answer one question: cosine's ranking beside the reranked one, and nDCG@10 of both
 	@$(BIN)/qrr demo
 
-lab: $(VENV)/installed       ## open JupyterLab on lesson 00
+$(VENV)/installed-serve: $(VENV)/installed
+	$(PIP) -e ".[serve]"
+	@touch $@
+
+lab: $(VENV)/installed-serve       ## open JupyterLab on lesson 00
 	$(BIN)/jupyter lab notebooks/00_welcome.ipynb
 
 test: $(VENV)/installed-test ## unit tests, every lesson and solution, light-mode smoke (under 25 minutes)
-	@$(BIN)/qrr models
+	@$(BIN)/qrr models && $(BIN)/qrr models all-MiniLM-L6-v2 && $(BIN)/qrr models SmolLM2-135M-Instruct
 	$(BIN)/python -m pytest
 
-test-all: $(VENV)/installed-test ## everything: all of the above, light mode for every notebook
-	@$(BIN)/qrr models
+$(VENV)/installed-browser: $(VENV)/installed-test
+	$(PIP) -e ".[test,browser]"
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || apt-get install -y --no-install-recommends chromium \
+		|| $(BIN)/python -m playwright install chromium || echo "no Chromium: the browser tests will be skipped and say so"
+	@touch $@
+
+test-all: $(VENV)/installed-browser ## everything: all of the above, light mode for every notebook, a browser, an offline class, a rehearsal of Binder
+	@$(BIN)/qrr models && $(BIN)/qrr models all-MiniLM-L6-v2 && $(BIN)/qrr models SmolLM2-135M-Instruct
 	$(BIN)/python -m pytest --all
+
+slides: $(VENV)/installed-test ## slides of every lesson in build/slides (one lesson: python tools/slides.py 05)
+	$(BIN)/python tools/slides.py
+
+classroom: $(VENV)/installed-test ## one folder that installs the course without internet: build/classroom (about 1.4 GB)
+	$(BIN)/python tools/classroom.py $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
+
+rehearsal: $(VENV)/installed-test ## Binder on this machine: clean copy, one core, 2 GB, every lesson in light mode
+	$(BIN)/python tools/rehearsal.py
 
 bench: $(VENV)/installed-test ## states per second of every framework, side by side (some minutes; wants a quiet machine)
 	$(BIN)/python -m tests.benchmarks.bench_states --threads 1
@@ -50,12 +69,28 @@ bench-faiss: $(VENV)/installed-test ## FAISS indexes on 200,000 vectors: recall,
 bench-corpus: $(VENV)/installed-test ## where BM25, MiniLM and mpnet go wrong on the course corpus
 	$(BIN)/python -m tests.benchmarks.bench_corpus
 
+bench-quality: $(VENV)/installed-test ## every arm, seed and regime: scifact (needs QRR_COLLECTIONS_DIR or ir_datasets) and the course corpus
+	$(BIN)/python tools/course_heads.py
+	$(BIN)/python -m tests.benchmarks.bench_quality --collection course
+	$(BIN)/python -m tests.benchmarks.bench_quality --collection wikiqa --audit-only
+	$(BIN)/python -m tests.benchmarks.bench_quality --collection scifact
+	$(BIN)/python -m tests.benchmarks.bench_bookmark --collection scifact
+
+bench-tokens: $(VENV)/installed-test ## token states on public collections: quality, twins, bytes, speed beside a cross-encoder (needs QRR_COLLECTIONS_DIR; hours of encoding, once)
+	$(BIN)/python -m tests.benchmarks.bench_tokens --choose
+	$(BIN)/python -m tests.benchmarks.bench_tokens
+	$(BIN)/python -m tests.benchmarks.bench_tokens --course
+	$(BIN)/python -m tests.benchmarks.bench_tokens --speed-only
+
+bench-shots: $(VENV)/installed-test ## shots, allocation and noise of lesson 10
+	$(BIN)/python -m tests.benchmarks.bench_shots
+
 measure: $(VENV)/installed-test ## time and memory of every lesson, written into README
 	$(BIN)/python tools/notebooks.py measure
 
 lint: $(VENV)/installed-test ## style and spelling
 	$(BIN)/ruff check qrr_lib tests tools
-	$(BIN)/codespell README.md notebooks/*.md data/*.md qrr_lib tests tools
+	$(BIN)/codespell -I tests/spelling_ignore.txt README.md CONTRIBUTING.md CHANGELOG.md notebooks/*.md notebooks/instructor data/*.md qrr_lib tests tools
 
 clean:          ## remove the environment (models and cached embeddings stay in ~/.cache/qrr)
 	rm -rf $(VENV)

@@ -4,6 +4,8 @@ Read it in the order of the lessons:
 
     01 models, collection, embeddings     02 circuit, angles      03 encoders, similarity
     04 export                             05 retrieval, metrics   06 rerank
+    07 pool, heads, training              08 arms, compression, evaluation, audit
+    09 qubit_map, token_store, interaction, tokens                10 shots, shot_circuits, noise
 
 Nothing heavy is imported until a name is used, so `import qrr_lib` takes milliseconds.
 """
@@ -27,6 +29,15 @@ _HOME = {
     "retrieval": ["FaissRetriever"],
     "metrics": ["evaluate", "per_query"],
     "rerank": ["HybridReranker", "RankedDocument", "StateScorer"],
+    "training": ["TrainingResult", "train_head"],
+    "evaluation": ["Comparison", "compare"],
+    "qubit_map": ["QubitMap"],
+    "interaction": ["max_sim"],
+    "tokens": ["TokenMatch", "TokenScorer", "open_index"],
+    "shots": ["estimate_variance", "order_agreement", "sample_fidelity", "sample_local_fidelity", "shot_order", "shots_for_gap", "spend_by_halving",
+              "spend_evenly"],
+    "shot_circuits": ["measure_pairs", "measure_pairs_pennylane", "noisy_device"],
+    "noise": ["depolarise", "misread", "qubit_fidelities", "same_order"],
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_MODULE_OF)

@@ -17,9 +17,11 @@ def main(argv: list[str] | None = None) -> int:
     search = commands.add_parser("search", help="search the course corpus")
     for command in (demo, search):
         command.add_argument("query", nargs="?" if command is demo else None, default=DEMO_QUERY if command is demo else None)
-        command.add_argument("--alpha", type=float, default=0.5, help="weight of cosine, 0 to 1 (default 0.5)")
+        command.add_argument("--mode", choices=list(MODES), default="tokens", help="one state per token (default), or one per text by a trained or "
+                             "an untrained head")
+        command.add_argument("--alpha", type=float, help="weight of cosine, 0 to 1 (default 0.2 for tokens, else 0.5)")
         command.add_argument("-k", type=int, default=8, help="how many documents to print (default 8)")
-        command.add_argument("--backend", default="torch", help="torch, qiskit, pennylane or lightning")
+        command.add_argument("--backend", default="torch", help="torch, qiskit, pennylane or lightning (one state per text only)")
     demo.set_defaults(run=_demo)
     search.set_defaults(run=_search)
     models = commands.add_parser("models", help="fetch and verify the embedding model (QRR_MODEL, or NAME)")
@@ -29,7 +31,14 @@ def main(argv: list[str] | None = None) -> int:
     corpus.add_argument("action", choices=["check"])
     corpus.add_argument("collection", nargs="?", default="course")
     corpus.set_defaults(run=_corpus)
-    commands.add_parser("check", help="is this machine ready? OK/FAIL lines").set_defaults(run=_check)
+    audit = commands.add_parser("audit", help="what the splits of a collection share: documents that leak, near-duplicate queries")
+    audit.add_argument("collection", nargs="?", default="course", help="course, a folder in BEIR layout, or a name in QRR_COLLECTIONS_DIR")
+    audit.set_defaults(run=_audit)
+    restore = commands.add_parser("reset", help="put a lesson back as it was shipped; your version is kept beside it")
+    restore.add_argument("lesson", help="number of the lesson, such as 05")
+    restore.add_argument("--exercise", action="store_true", help="restore the exercise notebook instead")
+    restore.set_defaults(run=_reset)
+    commands.add_parser("check", help="is this machine ready? OK/FAIL lines that can be pasted into a bug report").set_defaults(run=_check)
     args = parser.parse_args(argv)
     try:
         return args.run(args)
@@ -38,14 +47,31 @@ def main(argv: list[str] | None = None) -> int:
         return 2
 
 
-def _reranker(args):
-    from qrr_lib import HybridReranker, QubitAnglePredictor, StateScorer, TextEmbedder, load_collection
+MODES = {       # name: what it is
+    "tokens": "one state per token, 32 qubits each, nothing trained (lesson 09)",
+    "trained": "one state per text, one qubit, head trained on the course's training queries (lesson 07)",
+    "untrained": "one state per text, one qubit, head as the original recipe leaves it (lesson 06)",
+}
 
-    collection = load_collection("course")
-    embedder = TextEmbedder()
-    scorer = StateScorer(QubitAnglePredictor(embedder.dim, seed=0), backend=args.backend)
-    say(f"indexing {len(collection.docs)} passages of the course corpus with {embedder.name}")
-    return collection, HybridReranker(embedder, scorer, alpha=args.alpha).index(collection)
+
+def _reranker(collection, embedder, mode: str, alpha: float | None = None, backend: str = "torch"):
+    from qrr_lib import HybridReranker, QubitAnglePredictor, QubitMap, StateScorer, TokenScorer
+    from qrr_lib.heads import course_head
+
+    if mode == "tokens":
+        scorer = TokenScorer(QubitMap.shipped(embedder.name))
+    else:
+        head = course_head(embedder.name)[0] if mode == "trained" else QubitAnglePredictor(embedder.dim, seed=0)
+        scorer = StateScorer(head, backend=backend)
+    return HybridReranker(embedder, scorer, alpha=alpha).index(collection)
+
+
+def _course_reranker(args):
+    from qrr_lib import TextEmbedder, load_collection
+
+    collection, embedder = load_collection("course"), TextEmbedder()
+    say(f"indexing {len(collection.docs)} passages of the course corpus with {embedder.name}: {MODES[args.mode]}")
+    return collection, _reranker(collection, embedder, args.mode, args.alpha, args.backend)
 
 
 def _print_ranking(collection, ranked) -> None:
@@ -62,7 +88,7 @@ def _printable(text: str) -> str:
 
 
 def _search(args) -> int:
-    collection, reranker = _reranker(args)
+    collection, reranker = _course_reranker(args)
     _print_ranking(collection, reranker.search(args.query, k=args.k))
     return 0
 
@@ -70,16 +96,17 @@ def _search(args) -> int:
 def _demo(args) -> int:
     from qrr_lib import evaluate
 
-    collection, reranker = _reranker(args)
+    collection, reranker = _course_reranker(args)
     print(f"\nQuestion: {_printable(args.query)}\n")
     _print_ranking(collection, reranker.search(args.query, k=args.k))
-    print(f"\nfinal = {args.alpha:g} * cosine + {1 - args.alpha:g} * quantum; 'before' is the rank by cosine alone.")
-    print("The angle head here is untrained, so the quantum score is nearly the same for all: lesson 06 shows why it cannot help yet.\n")
+    print(f"\nfinal = {reranker.alpha:g} * cosine + {1 - reranker.alpha:g} * quantum; 'before' is the rank by cosine alone.\n")
     queries, qrels = collection.split("test"), collection.qrels["test"]
     print(f"nDCG@10 on the course corpus's {len(queries)} test queries:")
-    for name, alpha in (("cosine alone (alpha = 1)", 1.0), (f"hybrid (alpha = {args.alpha:g})", args.alpha)):
-        reranker.alpha = alpha
-        print(f"  {name:<26} {evaluate(reranker.run(queries), qrels, ['nDCG@10'])['nDCG@10']:.3f}")
+    for mode in ("cosine", "untrained", "trained", "tokens"):
+        one = _reranker(collection, reranker.embedder, "untrained" if mode == "cosine" else mode, 1.0 if mode == "cosine" else None)
+        value = evaluate(one.run(queries), qrels, ["nDCG@10"])["nDCG@10"]
+        print(f"  {value:.3f}  {'cosine alone' if mode == 'cosine' else f'{MODES[mode]}, alpha = {one.alpha:g}'}")
+    print("\nLesson 06 says why the untrained head changes nothing, 08 why training it on few queries does not help, 09 what the token states buy.")
     return 0
 
 
@@ -103,6 +130,22 @@ def _corpus(args) -> int:
     from qrr_lib.corpus_check import check_corpus
 
     return _report(check_corpus(load_collection(args.collection)))
+
+
+def _audit(args) -> int:
+    from qrr_lib import load_collection
+    from qrr_lib.audit import audit
+
+    print(_printable(str(audit(load_collection(args.collection)))))
+    return 0
+
+
+def _reset(args) -> int:
+    from qrr_lib.reset import reset
+
+    path, kept = reset(args.lesson, args.exercise)
+    print(_printable(f"{path.name} is as it was shipped; " + (f"your version is {kept.name}" if kept else "you had changed nothing")))
+    return 0
 
 
 def _report(lines) -> int:

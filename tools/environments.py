@@ -12,13 +12,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CONDA_NAMES = {"torch": "pytorch-cpu", "huggingface-hub": "huggingface_hub", "ir-measures": None, "bm25s": None, "pennylane": None,
-               "onnxruntime": None, "onnxscript": None, "onnx": None}       # None: taken from pip, where conda-forge lags or has none
+               "onnxruntime": None, "onnxscript": None, "onnx": None, "gguf": None, "cohere": None, "schemathesis": None}       # None: taken from pip, where conda-forge lags or has none
 
 
 def dependencies() -> dict[str, str]:
-    """{package name: version range} of the base list and the [test] extra, in order."""
+    """{package name: version range} of the base list and the extras [serve] and [test], in order.
+
+    [scale] is left to who wants it: its engines are large, and lesson 12 says in one line where they are missing.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    listed = project["dependencies"] + project["optional-dependencies"]["test"]
+    extras = project["optional-dependencies"]
+    listed = [item for item in project["dependencies"] + extras["serve"] + extras["test"] if not item.startswith("qrr-lib")]
     return dict(re.fullmatch(r"([A-Za-z0-9_.-]+)(.*)", item).groups() for item in listed)
 
 

@@ -29,13 +29,13 @@ STUB = re.compile(r"^([ \t]*)# BEGIN SOLUTION\n.*?^[ \t]*# END SOLUTION\n?", re.
 
 
 def lessons() -> list[Path]:
-    """Lesson notebooks in order."""
-    return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    """Lesson notebooks in order, without the copies that `qrr reset` keeps for a learner."""
+    return [path for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")) if ".mine-" not in path.name]
 
 
 def solutions() -> list[Path]:
     """Solution notebooks in order."""
-    return sorted(SOLUTIONS.glob("[0-9][0-9]_*.ipynb"))
+    return [path for path in sorted(SOLUTIONS.glob("[0-9][0-9]_*.ipynb")) if ".mine-" not in path.name]
 
 
 def tags(cell) -> list[str]:
