@@ -56,8 +56,11 @@ class Task:
         self.c, self.name, self.model, self.k = load_collection(name), name, model, k
         official = self.official(split) if name == "wikiqa" else None
         self.qrels = {q: judged for q, judged in self.c.qrels[split].items() if relevant(judged) and (not official or q in official)}
-        if queries and queries < len(self.qrels):
+        if queries and queries < len(self.qrels) and split == "train":
             self.qrels = {q: self.qrels[q] for q in random.Random(0).sample(sorted(self.qrels), queries)}
+        elif queries and queries < len(self.qrels):
+            asked = [q for q in self.c.queries if q in self.qrels]
+            self.qrels = {asked[i]: self.qrels[asked[i]] for i in sorted(np.random.default_rng(0).choice(len(asked), queries, replace=False))}
         docs = {d: self.c.docs[d].full for d in (dict.fromkeys(d for ds in official.values() for d in ds) if official else self.c.docs)}
         docs = {d: text for d, text in docs.items() if text}                    # cranfield has empty documents
         if not all((folder / f"{side}.npy").exists() for side in ("docs", "queries")):
@@ -253,6 +256,7 @@ def main() -> None:
     parser.add_argument("--collections", nargs="+", default=COLLECTIONS)
     parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--candidates", type=int, default=100, help="of the first stage; only their token vectors are needed")
+    parser.add_argument("--queries", type=int, help="only so many test queries, drawn with seed 0 (default: all)")
     parser.add_argument("--arms", nargs="+", default=[], help="only these (default: all)")
     parser.add_argument("--skip", nargs="+", default=[], help="not these (product quantisation takes longest)")
     parser.add_argument("--tokens", type=Path, default=Path(os.environ.get("QRR_CACHE_DIR", Path.home() / ".cache" / "qrr")) / "tokens")
@@ -275,7 +279,7 @@ def main() -> None:
     choice = json.loads(args.out.read_text(encoding="utf-8"))["choice"]
     for model in args.models:
         for name in args.collections:
-            task = Task(name, model, args.tokens / f"{name}_{model}", k=args.candidates)
+            task = Task(name, model, args.tokens / f"{name}_{model}", queries=args.queries, k=args.candidates)
             merge(args.out, {"collections": {name: {model: evidence(task, choice, args.arms, args.skip)}}})
             family(args.out, [model])
 
