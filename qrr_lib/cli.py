@@ -34,6 +34,27 @@ def main(argv: list[str] | None = None) -> int:
     audit = commands.add_parser("audit", help="what the splits of a collection share: documents that leak, near-duplicate queries")
     audit.add_argument("collection", nargs="?", default="course", help="course, a folder in BEIR layout, or a name in QRR_COLLECTIONS_DIR")
     audit.set_defaults(run=_audit)
+    serve = commands.add_parser("serve", help="the reranking service over HTTP, with the course corpus (lesson 11); a token is read from QRR_TOKEN")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    serve.add_argument("--port", type=int, default=8000)
+    serve.set_defaults(run=_serve)
+    index = commands.add_parser("index", help="write hybrid vectors of a collection into an engine (lesson 12)")
+    embed = commands.add_parser("embed", help="embed and encode files of documents in blocks, on one machine or many (lesson 12)")
+    for command in (index, embed):
+        command.add_argument("--head", help="trained head to encode with (default: the course's one-qubit head)")
+    index.add_argument("--engine", choices=["milvus"], default="milvus")
+    index.add_argument("--uri", default="./qrr.db", help="a file for the embedded engine, or a cluster's address (default ./qrr.db)")
+    index.add_argument("--collection", default="course", help="course, a folder in BEIR layout, or a name in QRR_COLLECTIONS_DIR")
+    index.add_argument("--query", help="ask this afterwards and print the best five")
+    index.set_defaults(run=_index)
+    embed.add_argument("--engine", choices=["ray", "local"], default="ray")
+    embed.add_argument("--input", nargs="+", required=True, help="JSONL or Parquet files with id, title and text")
+    embed.add_argument("--output", required=True, help="folder for the blocks; the same command again goes on where it stopped")
+    embed.add_argument("--rows", type=int, default=1000, help="documents a block (default 1000)")
+    embed.add_argument("--bad", choices=["stop", "skip"], default="stop", help="at a malformed line")
+    embed.add_argument("--workers", type=int, help="default: one for each graphics card, or else for each core")
+    embed.add_argument("--address", help="of a running Ray cluster (default: start one here)")
+    embed.set_defaults(run=_embed)
     restore = commands.add_parser("reset", help="put a lesson back as it was shipped; your version is kept beside it")
     restore.add_argument("lesson", help="number of the lesson, such as 05")
     restore.add_argument("--exercise", action="store_true", help="restore the exercise notebook instead")
@@ -138,6 +159,29 @@ def _audit(args) -> int:
 
     print(_printable(str(audit(load_collection(args.collection)))))
     return 0
+
+
+def _needs(extra: str):
+    """Import the module of an extra, or say in one line how to install it."""
+    import importlib
+
+    try:
+        return importlib.import_module(f"qrr_lib.{'service' if extra == 'serve' else extra}")
+    except ModuleNotFoundError as error:
+        raise ValueError(f"this command needs the extra [{extra}] ({error.name} is missing): pip install -e \".[{extra}]\"") from None
+
+
+def _serve(args) -> int:
+    _needs("serve").serve(args.host, args.port)
+    return 0
+
+
+def _index(args) -> int:
+    return _needs("scale").index_command(args)
+
+
+def _embed(args) -> int:
+    return _needs("scale").embed_command(args)
 
 
 def _reset(args) -> int:

@@ -89,21 +89,26 @@ def test_links_in_the_readme_resolve():
 
 
 def test_measured_cost_of_every_lesson_is_within_the_limits():
-    """90 seconds and 1.2 GB on two cores, as measured by `make measure`; README shows the same numbers."""
+    """90 seconds and 1.2 GB (with a language model 1.6) on two cores, as measured by `make measure`; README shows the same numbers."""
     results = json.loads((ROOT / "data" / "results" / "lessons.json").read_text(encoding="utf-8"))["lessons"]
     assert list(results) == [path.stem for path in LESSONS], "run make measure"
     for name, models in results.items():
         for model, row in models.items():
-            assert row["seconds"] <= 90 and row["peak_gb"] <= 1.2, (name, model, row)
+            assert row["seconds"] <= 90 and row["peak_gb"] <= memory_limit(name), (name, model, row)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for line in notebooks.table(results):
         assert line in readme, "the table in README.md is stale: run make measure"
 
 
+def memory_limit(name: str) -> float:
+    """GB a lesson may take: lesson 11 runs a language model."""
+    return 1.6 if name.startswith("11") else 1.2
+
+
 def test_peak_memory_of_a_lesson_is_gated_live():
-    """The heaviest lesson by the stored table is run again, here and now, within the limit on memory."""
+    """The heaviest lesson by the stored table (lesson 11 has a limit of its own) is run again, here and now, within the limit on memory."""
     results = json.loads((ROOT / "data" / "results" / "lessons.json").read_text(encoding="utf-8"))["lessons"]
-    heaviest = max(results, key=lambda name: results[name]["all-mpnet-base-v2"]["peak_gb"])
+    heaviest = max((name for name in results if not name.startswith("11")), key=lambda name: results[name]["all-mpnet-base-v2"]["peak_gb"])
     measured = notebooks.measure_one(next(path for path in LESSONS if path.stem == heaviest))
     assert measured["peak_gb"] <= 1.2, (heaviest, measured)
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CONDA_NAMES = {"torch": "pytorch-cpu", "huggingface-hub": "huggingface_hub", "ir-measures": None, "bm25s": None, "pennylane": None,
-               "onnxruntime": None, "onnxscript": None, "onnx": None, "gguf": None, "cohere": None, "schemathesis": None}       # None: taken from pip, where conda-forge lags or has none
+               "onnxruntime": None, "onnxscript": None, "onnx": None, "gguf": None, "cohere": None,
+               "schemathesis": None}        # None: taken from pip, where conda-forge lags or has none
 
 
 def dependencies() -> dict[str, str]:
