@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install $(if $(TORCH_IND
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lab slides classroom rehearsal bench bench-faiss bench-corpus bench-quality bench-tokens bench-shots measure lint clean
+.PHONY: help demo test test-all lab slides classroom rehearsal bench bench-faiss bench-corpus bench-quality bench-tokens bench-shots bench-service bench-rag bench-scale measure lint clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -84,6 +84,15 @@ bench-tokens: $(VENV)/installed-test ## token states on public collections: qual
 
 bench-shots: $(VENV)/installed-test ## shots, allocation and noise of lesson 10
 	$(BIN)/python -m tests.benchmarks.bench_shots
+
+bench-service: $(VENV)/installed-test ## load on the service, loopback only: throughput, latency, errors, restart
+	$(BIN)/python -m tests.benchmarks.bench_service
+
+bench-rag: $(VENV)/installed-test ## what reranking does to answers: context recall, citation precision
+	$(BIN)/python -m tests.benchmarks.bench_rag
+
+bench-scale: $(VENV)/installed-test ## one inner product as it grows: exactness, latency, bytes, engines (needs QRR_COLLECTIONS_DIR and some GB of memory)
+	$(BIN)/python -m tests.benchmarks.bench_scale
 
 measure: $(VENV)/installed-test ## time and memory of every lesson, written into README
 	$(BIN)/python tools/notebooks.py measure

@@ -6,6 +6,7 @@ Read it in the order of the lessons:
     04 export                             05 retrieval, metrics   06 rerank
     07 pool, heads, training              08 arms, compression, evaluation, audit
     09 qubit_map, token_store, interaction, tokens                10 shots, shot_circuits, noise
+    11 service, shapes, rag, generators   12 hybrid_index, scale, blocks
 
 Nothing heavy is imported until a name is used, so `import qrr_lib` takes milliseconds.
 """
@@ -37,6 +38,8 @@ _HOME = {
     "shots": ["estimate_variance", "order_agreement", "sample_fidelity", "sample_local_fidelity", "shot_order", "shots_for_gap", "spend_by_halving",
               "spend_evenly"],
     "shot_circuits": ["measure_pairs", "measure_pairs_pennylane", "noisy_device"],
+    "rag": ["RagPipeline", "cite", "make_citer", "pack"],
+    "hybrid_index": ["HybridIndex"],
     "noise": ["depolarise", "misread", "qubit_fidelities", "same_order"],
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
