@@ -137,3 +137,50 @@ def test_lesson_08(inline, rng):
     assert lesson["detectable"](gain) == pytest.approx(detectable_difference(gain), rel=2e-3)
     p = {str(i): float(x) for i, x in enumerate(rng.random(7) / 5)}
     assert lesson["holm_by_hand"](p) == pytest.approx(holm(p))
+
+
+def test_lesson_12(inline, rng, random_angles):
+    from qrr_lib import Circuit, FaissRetriever, StateScorer, encode
+    from qrr_lib.heads import EquatorialHead
+    from qrr_lib.hybrid_index import HybridFeatures, pauli_features
+
+    lesson, head = inline("12"), EquatorialHead(16, Circuit(), seed=0)
+    features = HybridFeatures(StateScorer(head, similarity="fidelity"))
+    vectors = rng.normal(size=(9, 16)).astype("f4")
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    points = features.states(vectors)                                           # one qubit: the Bloch vectors
+    assert np.allclose(lesson["document_rows"](vectors, points), features.documents(vectors)[:, :19], atol=1e-6)
+    assert np.allclose(lesson["query_rows"](vectors, points, 0.3), features.queries(vectors, 0.3)[:, :19], atol=1e-6)
+    circuit = Circuit(3, 2, "cnot_chain")
+    states = encode(random_angles(6, circuit), circuit)
+    assert np.abs(lesson["pauli_numbers"](states.numpy()) - pauli_features(states).numpy()).max() < 1e-12
+    whole, parts = FaissRetriever(), [FaissRetriever(), FaissRetriever()]
+    ids = [f"d{i}" for i in range(9)]
+    whole.add(ids, vectors)
+    for i, part in enumerate(parts):
+        part.add(ids[i::2], vectors[i::2])
+    answers = [list(zip(s[0].tolist(), found[0])) for s, found in (part.search(vectors[:1], 4) for part in parts)]
+    assert [key for _, key in lesson["merge"](answers, 4)] == whole.search(vectors[:1], 4)[1][0]
+    estimate = lesson["project"](1e9, 100, 0.01, 1e6, 1.0, memory=1e10, fill=1.0)
+    assert estimate["shards"] == 10 and estimate["terabytes"] == 0.1 and estimate["seconds"] == pytest.approx(1.0)
+
+
+def test_lesson_09(inline, rng):
+    from qrr_lib import bloch_vectors, local_fidelity
+    from qrr_lib.interaction import max_sim, mean_sim
+    from qrr_lib.qubit_map import QubitMap, angles_to_codes, codes_to_angles
+
+    lesson, table = inline("09"), rng.random((4, 7)).astype("f4")
+    assert lesson["max_sim_by_hand"](table) == pytest.approx(max_sim(table, np.array([0, 7]))[0])
+    assert lesson["mean_sim_by_hand"](table) == pytest.approx(mean_sim(table, np.array([0, 7]))[0])
+    vectors = rng.normal(size=(200, 24)).astype("f4")
+    mean, principal, rotation = lesson["fit_map"](vectors, 5)
+    library = QubitMap(5).fit(vectors)
+    assert np.allclose(principal @ rotation, library.directions, atol=1e-4) and np.allclose(mean, library.mean, atol=1e-5)
+    angles = library(torch.from_numpy(vectors))                                 # (200, 1, 5, 2)
+    assert np.allclose(lesson["map_angles"](vectors, mean, principal @ rotation, library.scale), angles[:, 0], atol=1e-3)
+    codes = angles_to_codes(angles)
+    assert np.abs(lesson["to_codes"](angles[:, 0].numpy().astype(float)).astype(int) - codes).max() <= 1
+    assert np.allclose(lesson["from_codes"](codes), codes_to_angles(codes)[:, 0], atol=1e-5)
+    rows = lesson["features"](angles[:, 0].numpy())
+    assert np.allclose(lesson["token_fidelities"](rows[:6], rows[6:11]), local_fidelity(bloch_vectors(angles[:6]), bloch_vectors(angles[6:11])), atol=1e-5)
