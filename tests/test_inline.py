@@ -183,4 +183,5 @@ def test_lesson_09(inline, rng):
     assert np.abs(lesson["to_codes"](angles[:, 0].numpy().astype(float)).astype(int) - codes).max() <= 1
     assert np.allclose(lesson["from_codes"](codes), codes_to_angles(codes)[:, 0], atol=1e-5)
     rows = lesson["features"](angles[:, 0].numpy())
-    assert np.allclose(lesson["token_fidelities"](rows[:6], rows[6:11]), local_fidelity(bloch_vectors(angles[:6]), bloch_vectors(angles[6:11])), atol=1e-5)
+    exact = local_fidelity(bloch_vectors(angles[:6]), bloch_vectors(angles[6:11]))
+    assert np.allclose(lesson["token_fidelities"](rows[:6], rows[6:11]), exact, atol=1e-5)
