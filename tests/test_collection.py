@@ -50,7 +50,7 @@ def test_cosine_leaves_room_to_improve_and_to_fail(course):
     assert 0.55 <= evaluate(run, course.qrels["test"], ["nDCG@10"])["nDCG@10"] <= 0.85
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [name for name in MODELS if name.startswith("all-")])
 def test_shipped_embeddings_cover_the_corpus(course, model):
     shipped = TextEmbedder(model)._cache.shipped
     missing = [text[:50] for text in course.texts() + list(course.queries.values()) if text_key(text) not in shipped]
