@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.bench_shots               # or: make bench-shots; under 5 minutes on two cores
 
-States: one product state of n qubits a text, angles from `QubitMap(n)` fitted to the course's passages (no labels). Lists: cosine's 100 best
+States: one product state of n qubits a text, angles from `QubitMap(n, scale=0.6)` fitted to the course's passages (no labels). Lists: cosine's 100 best
 passages for each of the 140 test queries. Every figure is a mean over queries, repeated REPEATS times with fresh shots; `low` and `high` are the
 2.5 and 97.5 per cent points of the repetitions. Estimates that tie are put in random order.
 """
@@ -46,6 +46,7 @@ SERIES = {                                  # name: (qubits, what the shots are 
 HALVED = ("1 qubit, fidelity", "8 qubits, fidelity", "16 qubits, local fidelity")
 BUDGETS = [10, 30, 100, 300, 1000, 3000]     # shots a document, on average
 ALPHA = 0.5
+SCALE = 0.6                                  # of QubitMap: the spread of the angles that these figures belong to
 
 
 class States:
@@ -60,7 +61,7 @@ class States:
     def angles(self, n: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Angles of all queries (Q, 1, n, 2) and of all documents (N, 1, n, 2), float64."""
         if n not in self._made:
-            source = QubitMap(n).fit(self.vectors.docs)
+            source = QubitMap(n, scale=SCALE).fit(self.vectors.docs)
             texts = self.vectors.of(self.pool.query_ids), self.vectors.docs
             self._made[n] = tuple(source(torch.as_tensor(vectors)).double() for vectors in texts)
         return self._made[n]
@@ -257,7 +258,7 @@ def token_cost(rng: np.random.Generator, n_queries: int = 10, n_qubits: int = 32
     chosen = np.linspace(0, len(states.pool.query_ids) - 1, n_queries).astype(int)
     queries = embedder.encode_tokens([states.collection.queries[states.pool.query_ids[i]] for i in range(len(states.pool.query_ids))])
     documents = embedder.encode_tokens(states.collection.texts())
-    source = QubitMap(n_qubits).fit(np.concatenate(documents))
+    source = QubitMap(n_qubits, scale=SCALE).fit(np.concatenate(documents))
     points = [bloch_vectors(source(torch.as_tensor(x))).flatten(1).numpy() for x in documents]              # (T, 3n) each
     shots_tried, agreed, seconds, circuits, check = (1, 10, 100, 1000, 10_000), {}, [], [], []
     for i in chosen:
