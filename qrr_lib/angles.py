@@ -26,6 +26,19 @@ def check_vectors(vectors, dim: int) -> torch.Tensor:
     return vectors
 
 
+def read_tensors(path: str | os.PathLike) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    """Read a safetensors file: (metadata, {name: tensor}). FileNotFoundError if there is none, ValueError if it cannot be read."""
+    from safetensors import safe_open
+
+    try:
+        with safe_open(os.fspath(path), framework="pt") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path} is not a readable safetensors file ({error})") from None
+
+
 class QubitAnglePredictor(nn.Module):
     """Embedding → 256 → 256 → angles: (B, D) → (B, L, n, 2), θ in [0, π] and γ in [0, 2π].
 
@@ -76,16 +89,8 @@ class QubitAnglePredictor(nn.Module):
     @classmethod
     def load(cls, path: str | os.PathLike, embedding_dim: int | None = None) -> QubitAnglePredictor:
         """Read a head; with `embedding_dim`, raise ValueError if it was trained for another embedding size."""
-        from safetensors import safe_open
-
-        try:
-            with safe_open(os.fspath(path), framework="pt") as file:
-                about = json.loads((file.metadata() or {}).get("qrr", "{}"))
-                weights = {name: file.get_tensor(name) for name in file.keys()}
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise ValueError(f"{path} is not a readable safetensors file ({error})") from None
+        metadata, weights = read_tensors(path)
+        about = json.loads(metadata.get("qrr", "{}"))
         if about.get("kind") != "QubitAnglePredictor":
             raise ValueError(f"{path} is not a saved QubitAnglePredictor")
         if embedding_dim not in (None, about["embedding_dim"]):

@@ -123,10 +123,12 @@ def _demo(args) -> int:
     print(f"\nfinal = {reranker.alpha:g} * cosine + {1 - reranker.alpha:g} * quantum; 'before' is the rank by cosine alone.\n")
     queries, qrels = collection.split("test"), collection.qrels["test"]
     print(f"nDCG@10 on the course corpus's {len(queries)} test queries:")
-    for mode in ("cosine", "untrained", "trained", "tokens"):
-        one = _reranker(collection, reranker.embedder, "untrained" if mode == "cosine" else mode, 1.0 if mode == "cosine" else None)
-        value = evaluate(one.run(queries), qrels, ["nDCG@10"])["nDCG@10"]
-        print(f"  {value:.3f}  {'cosine alone' if mode == 'cosine' else f'{MODES[mode]}, alpha = {one.alpha:g}'}")
+    rerankers = {mode: _reranker(collection, reranker.embedder, mode) for mode in ("untrained", "trained", "tokens")}
+    alphas = {mode: one.alpha for mode, one in rerankers.items()}
+    for mode, alpha in (("untrained", 1.0), *alphas.items()):
+        rerankers[mode].alpha = alpha
+        value = evaluate(rerankers[mode].run(queries), qrels, ["nDCG@10"])["nDCG@10"]
+        print(f"  {value:.3f}  {'cosine alone' if alpha == 1 else f'{MODES[mode]}, alpha = {alpha:g}'}")
     print("\nLesson 06 says why the untrained head changes nothing, 08 why training it on few queries does not help, 09 what the token states buy.")
     return 0
 
@@ -161,27 +163,27 @@ def _audit(args) -> int:
     return 0
 
 
-def _needs(extra: str):
-    """Import the module of an extra, or say in one line how to install it."""
+def _needs(module: str, extra: str):
+    """Import a module of an extra, or say in one line how to install it."""
     import importlib
 
     try:
-        return importlib.import_module(f"qrr_lib.{'service' if extra == 'serve' else extra}")
+        return importlib.import_module(f"qrr_lib.{module}")
     except ModuleNotFoundError as error:
         raise ValueError(f"this command needs the extra [{extra}] ({error.name} is missing): pip install -e \".[{extra}]\"") from None
 
 
 def _serve(args) -> int:
-    _needs("serve").serve(args.host, args.port)
+    _needs("service", "serve").serve(args.host, args.port)
     return 0
 
 
 def _index(args) -> int:
-    return _needs("scale").index_command(args)
+    return _needs("scale", "scale").index_command(args)
 
 
 def _embed(args) -> int:
-    return _needs("scale").embed_command(args)
+    return _needs("scale", "scale").embed_command(args)
 
 
 def _reset(args) -> int:

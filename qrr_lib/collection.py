@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -138,3 +139,15 @@ def _read_ir_datasets(name: str, ir_datasets) -> Collection:
     for row in dataset.qrels_iter():
         qrels.setdefault(row.query_id, {})[row.doc_id] = row.relevance
     return Collection(name, docs, queries, {"test": qrels})
+
+
+def check_ids(ids: Iterable[str], known: Iterable[str] = (), done: str = "added") -> None:
+    """Raise ValueError if an id is no string or blank, or occurs twice or in `known`; the message says that nothing was `done`."""
+    taken, twice = set(known), []
+    for key in ids:
+        if not isinstance(key, str) or not key.strip():
+            raise ValueError(f"ids must be non-empty strings, not {key!r}")
+        twice += [key] if key in taken else []
+        taken.add(key)
+    if twice:
+        raise ValueError(f"duplicate ids, nothing was {done}: {', '.join(twice[:5])}")

@@ -11,12 +11,11 @@ import os
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
 from qrr_lib._runtime import atomic_path, data_dir
-from qrr_lib.angles import QubitAnglePredictor
+from qrr_lib.angles import QubitAnglePredictor, read_tensors
 from qrr_lib.circuit import Circuit
 from qrr_lib.encoders import encode
 from qrr_lib.pool import Pool, Vectors
@@ -175,9 +174,7 @@ def save_head(head: nn.Module, path: str | os.PathLike, provenance: dict | None 
 
 def load_head(path: str | os.PathLike, embedding_dim: int | None = None) -> tuple[nn.Module, dict]:
     """Read a head written by `save_head`: (head, provenance). ValueError for another embedding size or a file that is no head."""
-    with safe_open(os.fspath(path), framework="pt") as file:
-        metadata = file.metadata() or {}
-        weights = {name: file.get_tensor(name) for name in file.keys()}
+    metadata, weights = read_tensors(path)
     about, provenance = json.loads(metadata.get("qrr", "{}")), json.loads(metadata.get("provenance", "{}"))
     if about.get("kind") == "QubitAnglePredictor":
         return QubitAnglePredictor.load(path, embedding_dim), provenance

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from safetensors.torch import save
 from torch import nn
 
 from qrr_lib._runtime import atomic_path, data_dir
-from qrr_lib.angles import check_vectors
+from qrr_lib.angles import check_vectors, read_tensors
 from qrr_lib.circuit import Circuit
 
 LEVELS = 256                                    # values of one byte
@@ -114,14 +113,8 @@ class QubitMap(nn.Module):
     @classmethod
     def load(cls, path: str | os.PathLike, embedding_dim: int | None = None) -> QubitMap:
         """Read a map; ValueError if the file is no map, was changed, or (with `embedding_dim`) belongs to another embedding size."""
-        try:
-            with safe_open(os.fspath(path), framework="pt") as file:
-                about = json.loads((file.metadata() or {}).get("qrr", "{}"))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise ValueError(f"{path} is not a readable safetensors file ({error})") from None
+        metadata, tensors = read_tensors(path)
+        about = json.loads(metadata.get("qrr", "{}"))
         if about.get("kind") != "QubitMap":
             raise ValueError(f"{path} is not a saved QubitMap")
         made = cls(about["n_qubits"], about["scale"], about["seed"])

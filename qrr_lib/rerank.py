@@ -9,7 +9,7 @@ import torch
 
 from qrr_lib.angles import check_vectors
 from qrr_lib.circuit import MAX_QUBITS, Circuit
-from qrr_lib.collection import Collection
+from qrr_lib.collection import Collection, check_ids
 from qrr_lib.encoders import BACKENDS, encode
 from qrr_lib.retrieval import FaissRetriever
 from qrr_lib.similarity import bloch_vectors, fidelity, local_fidelity, log_fidelity, overlap, reduced_bloch_vectors
@@ -124,12 +124,7 @@ class HybridReranker:
             ids, texts = list(collection.docs), collection.texts()
         else:
             ids, texts = list(collection), list(collection.values())
-        known = [key for key in ids if key in self._row]
-        if known:                                                               # said before the texts are embedded, which takes long
-            raise ValueError(f"duplicate ids, nothing was added: {', '.join(known[:5])}")
-        for key in ids:
-            if not isinstance(key, str) or not key.strip():
-                raise ValueError(f"ids must be non-empty strings, not {key!r}")
+        check_ids(ids, self._row)                                               # said before the texts are embedded, which takes long
         return self.add(ids, *self.scorer.encode_texts(self.embedder, texts, ids, progress))
 
     def add(self, ids: list[str], vectors: np.ndarray, states) -> HybridReranker:

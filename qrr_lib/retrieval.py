@@ -17,6 +17,7 @@ import os
 import numpy as np
 
 from qrr_lib._runtime import atomic_path
+from qrr_lib.collection import check_ids
 
 INDEXES = ("flat", "ivf", "ivf_sq8", "ivf_pq", "hnsw")
 PER_CELL = 39                                   # vectors FAISS wants for each centre that it learns
@@ -122,15 +123,7 @@ class FaissRetriever:
         ids, vectors = list(ids), self._checked(vectors)
         if len(ids) != len(vectors):
             raise ValueError(f"{len(ids)} ids for {len(vectors)} vectors")
-        for key in ids:
-            if not isinstance(key, str) or not key.strip():
-                raise ValueError(f"ids must be non-empty strings, not {key!r}")
-        if len(set(ids)) < len(ids) or set(ids) & set(self.ids):
-            known, twice = set(self.ids), []
-            for key in ids:
-                twice += [key] if key in known else []
-                known.add(key)
-            raise ValueError(f"duplicate ids, nothing was added: {', '.join(twice[:5])}")
+        check_ids(ids, self.ids)
         if self._index is None:
             self._index = self._trained(vectors)
         self._index.add(vectors)

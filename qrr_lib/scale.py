@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
-import itertools
 import json
 import logging
 import os
@@ -20,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from qrr_lib._runtime import atomic_path, data_dir, say
+from qrr_lib._runtime import atomic_path, say
 from qrr_lib.blocks import plan_blocks, read_parts, read_record
-from qrr_lib.collection import load_collection
+from qrr_lib.collection import check_ids, load_collection
 from qrr_lib.embeddings import TextEmbedder
-from qrr_lib.heads import load_head
+from qrr_lib.heads import course_head, load_head
 from qrr_lib.hybrid_index import HybridFeatures, HybridIndex
 from qrr_lib.rerank import StateScorer
 
@@ -95,10 +94,7 @@ class MilvusIndex(HybridIndex):
         ids, fields = list(ids), fields or [{}] * len(ids)
         if not len(ids) == len(vectors) == len(fields):
             raise ValueError(f"{len(ids)} ids, {len(vectors)} vectors, {len(fields)} rows of fields: give as many of each")
-        if bad := [key for key in ids if not isinstance(key, str) or not key.strip()]:
-            raise ValueError(f"ids must be non-empty strings, not {bad[0]!r}")
-        if twice := [a for a, b in itertools.pairwise(sorted(ids)) if a == b]:
-            raise ValueError(f"duplicate ids, nothing was written: {', '.join(twice[:5])}")
+        check_ids(ids, done="written")
         for start in range(0, len(ids), WRITE_BATCH):
             part = slice(start, start + WRITE_BATCH)
             rows = zip(fields[part], ids[part], self.features.documents(vectors[part]))
@@ -199,7 +195,8 @@ def _on_ray(todo: list[dict], worker: tuple, workers: int | None, address: str |
 
 def _scorer(args) -> StateScorer:
     """The scorer of `--head FILE`; without it, of the course's one-qubit head for the default model."""
-    head, _ = load_head(args.head or data_dir() / "heads" / f"course_one_qubit_{TextEmbedder().name}.safetensors", TextEmbedder().dim)
+    embedder = TextEmbedder()
+    head, _ = load_head(args.head, embedder.dim) if args.head else course_head(embedder.name)
     return StateScorer(head, similarity="fidelity" if head.circuit.n_qubits == 1 else "local_fidelity")
 
 

@@ -29,7 +29,6 @@ from fastapi.responses import JSONResponse
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from qrr_lib import __version__
-from qrr_lib._runtime import data_dir
 from qrr_lib.rerank import HybridReranker
 from qrr_lib.shapes import AnyRequest, Found, Limits, Ranked, RerankResponse, SearchRequest, SearchResponse, TextDocument, TextScore, TextsRequest
 
@@ -218,12 +217,12 @@ def course_modes(embedder=None) -> tuple[dict[str, HybridReranker], dict[str, st
     `embedder` is a TextEmbedder, the name of a model, or None for the default one. Its weights are loaded here, once for all modes.
     """
     from qrr_lib import StateScorer, TextEmbedder, load_collection
-    from qrr_lib.heads import load_head
+    from qrr_lib.heads import course_head
     from qrr_lib.qubit_map import QubitMap
     from qrr_lib.tokens import TokenScorer
 
     collection, embedder = load_collection("course"), embedder if isinstance(embedder, TextEmbedder) else TextEmbedder(embedder)
-    head, _ = load_head(data_dir() / "heads" / f"course_qubits_64_{embedder.name}.safetensors", embedder.dim)
+    head, _ = course_head(embedder.name, "qubits_64")
     one_state = StateScorer(head, similarity="local_fidelity")
     modes = {"late-interaction": HybridReranker(embedder, TokenScorer(QubitMap.shipped(embedder.name))),
              "one-state": HybridReranker(embedder, one_state, alpha=0.5), "cosine": HybridReranker(embedder, one_state, alpha=1.0)}

@@ -10,7 +10,7 @@ import torch
 
 from qrr_lib.circuit import Circuit
 from qrr_lib.encoders.qiskit_encoder import build_circuit
-from qrr_lib.shots import METHODS, check_generator, check_shots
+from qrr_lib.shots import check_generator, check_method, check_shots
 
 
 def pair_circuit(circuit: Circuit, method: str = "compute_uncompute"):
@@ -24,8 +24,7 @@ def pair_circuit(circuit: Circuit, method: str = "compute_uncompute"):
     from qiskit import ClassicalRegister, QuantumCircuit
     from qiskit.circuit import Parameter
 
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
+    check_method(method)
     n, made = circuit.n_qubits, []
     for name in "ab":
         part, parameters = build_circuit(circuit)
@@ -87,8 +86,7 @@ def measure_pairs_pennylane(query_angles, document_angles, circuit: Circuit, sho
     """The same through PennyLane's default.qubit, broadcast over the N documents; arguments and result as in `measure_pairs`."""
     import pennylane as qml
 
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
+    check_method(method)
     check_shots(shots)
     n, gates = circuit.n_qubits, {"ry": qml.RY, "rz": qml.RZ, "cz": qml.CZ, "cnot": qml.CNOT}
     a, b = (np.asarray(torch.as_tensor(x).detach().cpu().double()) for x in (query_angles, document_angles))

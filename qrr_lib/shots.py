@@ -26,10 +26,15 @@ def check_generator(rng) -> np.random.Generator:
                      "same random numbers again (StatevectorSampler does so for each circuit), so all documents would share one noise")
 
 
-def zero_probability(fidelity, method: str = "compute_uncompute") -> np.ndarray:
-    """Probability that one shot counts as zero: F or (1 + F)/2. ValueError for an unknown method or a fidelity outside [0, 1]."""
+def check_method(method: str) -> None:
+    """Raise ValueError for anything but the names in METHODS."""
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
+
+
+def zero_probability(fidelity, method: str = "compute_uncompute") -> np.ndarray:
+    """Probability that one shot counts as zero: F or (1 + F)/2. ValueError for an unknown method or a fidelity outside [0, 1]."""
+    check_method(method)
     fidelity = np.asarray(fidelity, dtype=float)
     if not ((fidelity >= -1e-6) & (fidelity <= 1 + 1e-6)).all():         # NaN fails, too
         raise ValueError("fidelities must lie between 0 and 1 (float32 rounding aside)")

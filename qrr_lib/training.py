@@ -22,6 +22,7 @@ from torch import nn
 from tqdm import tqdm
 
 from qrr_lib._runtime import atomic_path
+from qrr_lib.angles import read_tensors
 from qrr_lib.collection import Collection
 from qrr_lib.heads import pool_similarity, represent, represent_all, similarity_of
 from qrr_lib.pool import Pool, Vectors, choose_alpha, embed_collection, make_pool, relevant
@@ -209,13 +210,10 @@ class _State:
 
     def load(self, path: str | os.PathLike) -> None:
         """Go on from a file; ValueError if it belongs to another training."""
-        from safetensors import safe_open
-
-        with safe_open(os.fspath(path), framework="pt") as file:
-            about = json.loads((file.metadata() or {}).get("qrr_training", "{}"))
-            if about.get("settings") != self.settings:
-                raise ValueError(f"the checkpoint {path} belongs to a training with other settings: delete it, or name another file")
-            tensors = {key: file.get_tensor(key) for key in file.keys()}
+        metadata, tensors = read_tensors(path)
+        about = json.loads(metadata.get("qrr_training", "{}"))
+        if about.get("settings") != self.settings:
+            raise ValueError(f"the checkpoint {path} belongs to a training with other settings: delete it, or name another file")
         self.curve, self.choices = about["curve"], {name: Choice(**c) for name, c in about["choices"].items()}
         self.head.load_state_dict(_under("head.", tensors))
         self.weights = {name: _under(f"best.{name}.", tensors) for name in self.choices}

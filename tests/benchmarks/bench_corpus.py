@@ -12,36 +12,32 @@ from pathlib import Path
 import numpy as np
 
 from qrr_lib import TextEmbedder, load_collection, per_query
+from qrr_lib.evaluation import bm25_run, unjudged_at
+from qrr_lib.pool import embed_collection, make_pool
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = ("BM25", "all-MiniLM-L6-v2", "all-mpnet-base-v2")
 
 
-def scores(collection, queries: list[str]) -> dict[str, np.ndarray]:
-    """{method: (queries, documents) scores}."""
-    import bm25s
-
-    index = bm25s.BM25()
-    index.index(bm25s.tokenize(collection.texts(), stopwords="en", show_progress=False), show_progress=False)
-    words = bm25s.tokenize(queries, stopwords="en", show_progress=False, return_ids=False)
-    found = {"BM25": np.stack([index.get_scores(w) for w in words])}
+def first_stages(collection, qrels) -> dict[str, dict]:
+    """{method: run of the best 100}."""
+    runs = {"BM25": bm25_run(collection, {q: collection.queries[q] for q in qrels})}
     for name in METHODS[1:]:
-        embedder = TextEmbedder(name)
-        found[name] = embedder.encode(queries) @ embedder.encode(collection.texts()).T
-    return found
+        pool = make_pool(embed_collection(TextEmbedder(name), collection), collection, qrels)
+        runs[name] = pool.run(pool.cosine)
+    return runs
 
 
 def main() -> None:
     """Score every split; group the test queries by kind and by trait."""
     collection = load_collection("course")
-    ids, table, unjudged = list(collection.docs), {}, {}
+    table, unjudged = {}, {}
     for split in ("train", "dev", "test_new", "test_known", "test"):
         queries, qrels = collection.split(split), collection.qrels[split]
         values = {}
-        for method, matrix in scores(collection, list(queries.values())).items():
-            run = {q: {ids[j]: float(row[j]) for j in np.argsort(-row, kind="stable")[:100]} for q, row in zip(queries, matrix)}
+        for method, run in first_stages(collection, qrels).items():
             values[method] = per_query(run, qrels, ["nDCG@10"])["nDCG@10"]
-            unjudged[f"{split} {method}"] = float(np.mean([d not in qrels[q] for q, found in run.items() for d in list(found)[:10]]))
+            unjudged[f"{split} {method}"] = unjudged_at(run, qrels)
         groups = {f"split: {split}": list(queries)}
         if split == "test":
             info = collection.query_info

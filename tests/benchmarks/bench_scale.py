@@ -36,8 +36,8 @@ import torch  # before faiss, so that one OpenMP runtime serves both
 
 import faiss  # isort: skip
 from qrr_lib import Circuit, FaissRetriever, StateScorer, TextEmbedder, load_collection, per_query
-from qrr_lib._runtime import data_dir, say
-from qrr_lib.heads import EquatorialHead, load_head
+from qrr_lib._runtime import say
+from qrr_lib.heads import EquatorialHead, course_head
 from qrr_lib.hybrid_index import HybridFeatures, HybridIndex
 from qrr_lib.retrieval import neighbour_recall, noisy_copies
 
@@ -48,7 +48,7 @@ TIE = 1e-6                                  # scores closer than this may stand 
 
 def course_scorer(model: str, kind: str = "one_qubit") -> StateScorer:
     """A head trained on the course corpus: one qubit with fidelity, or 64 with local fidelity."""
-    head, _ = load_head(data_dir() / "heads" / f"course_{kind}_{model}.safetensors")
+    head, _ = course_head(model, kind)
     return StateScorer(head, similarity="fidelity" if head.circuit.n_qubits == 1 else "local_fidelity")
 
 

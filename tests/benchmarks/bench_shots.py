@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.bench_shots               # or: make bench-shots; under 5 minutes on two cores
 
-States: one product state of n qubits a text, angles from `QubitMap(n, scale=0.6)` fitted to the course's passages (no labels). Lists: cosine's 100 best
-passages for each of the 140 test queries. Every figure is a mean over queries, repeated REPEATS times with fresh shots; `low` and `high` are the
+States: one product state of n qubits a text, angles from `QubitMap(n, scale=0.6)` fitted to the course's passages (no labels). Lists: cosine's 100
+best passages for each of the 140 test queries. Every figure is a mean over queries, repeated REPEATS times with fresh shots; `low` and `high` are the
 2.5 and 97.5 per cent points of the repetitions. Estimates that tie are put in random order.
 """
 from __future__ import annotations
