@@ -199,6 +199,13 @@ def test_interactive_pieces_are_found():
     assert len(INTERACTIVE) >= 2, "lessons 02 and 06 have sliders; if that changed, change this number"
 
 
+@pytest.mark.parametrize("path", BOOKS, ids=name)
+def test_code_fits_a_laptop(path):
+    """JupyterLab does not wrap code: beyond 112 characters a line scrolls sideways on a screen 1366 pixels wide."""
+    long = [line for cell in read(path).cells if cell.cell_type == "code" for line in cell.source.splitlines() if len(line) > 112]
+    assert not long, f"{len(long[0])} characters: {long[0]}"
+
+
 PICTURE = nbformat.v4.new_output("display_data", data={"image/png": "iVBORw0KGgo="})
 SLIDER = "from ipywidgets import FloatSlider, interact\ninteract(print, x=FloatSlider({}))"
 
@@ -215,6 +222,17 @@ def test_bad_pages_go_red(check, text, tmp_path):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(AssertionError):
         check(path)
+
+
+def test_a_long_line_goes_red(tmp_path):
+    path = tmp_path / "00_bad.ipynb"
+    for blanks, wrong in ((110, False), (111, True)):
+        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x" + blanks * " " + "#")]), path)
+        if wrong:
+            with pytest.raises(AssertionError):
+                test_code_fits_a_laptop(path)
+        else:
+            test_code_fits_a_laptop(path)
 
 
 @pytest.mark.parametrize("after", ["", "A figure.", "*What to see: dots.*", "What to see: a long sentence without its stars, nobody finds it."])
