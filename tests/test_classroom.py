@@ -1,6 +1,8 @@
 """The teacher's tools: reset, check, slides, badges, workflow; and in the slow tier a class without a network."""
 from __future__ import annotations
 
+import importlib.metadata
+import json
 import os
 import re
 import shutil
@@ -21,7 +23,7 @@ import rehearsal  # noqa: E402
 import slides  # noqa: E402
 
 import notebooks  # noqa: E402
-from qrr_lib import check  # noqa: E402
+from qrr_lib import check, models  # noqa: E402
 from qrr_lib.reset import SHIPPED, reset  # noqa: E402
 
 LESSONS = notebooks.lessons()
@@ -97,6 +99,72 @@ def test_check_knows_how_much_memory_each_mode_needs(monkeypatch, model, gigabyt
     assert check._memory().ok is ok
 
 
+@pytest.mark.parametrize("model", ["all-mpnet-base-v2", "all-MiniLM-L6-v2"])
+def test_check_names_the_memory_that_was_measured(monkeypatch, model):
+    """What the line promises holds for every lesson, and is not far from the truth."""
+    monkeypatch.setenv("QRR_MODEL", model)
+    lessons = json.loads((ROOT / "data" / "results" / "lessons.json").read_text(encoding="utf-8"))["lessons"]
+    most, eleven = map(float, re.search(r"up to ([\d.]+) GB.*, lesson 11 ([\d.]+) GB", check._memory().found).groups())
+    assert 0 <= most - max(row[model]["peak_gb"] for name, row in lessons.items() if name[:2] != "11") < 0.15
+    assert 0 <= eleven - lessons["11_service_and_rag"][model]["peak_gb"] < 0.15
+
+
+def without(monkeypatch, *names):
+    """Let importlib.metadata know nothing of these packages."""
+    version = importlib.metadata.version
+
+    def look(name):
+        if name in names:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return version(name)
+    monkeypatch.setattr(importlib.metadata, "version", look)
+
+
+def test_check_says_how_to_get_what_lessons_11_and_12_want_and_fails_nobody(monkeypatch, empty_cache):
+    fetched = []
+    monkeypatch.setattr(models, "_from_hub", fetched.append)
+    monkeypatch.setattr(models, "_from_packages", fetched.append)
+    without(monkeypatch, "gguf", "ray", "pymilvus")
+    lines = [check._extra("serve"), check._language_model(), check._extra("scale")]
+    assert all(line.ok for line in lines) and not fetched, "lesson 00 asserts .ok, and nothing is fetched for a wish"
+    for line, wanted in zip(lines, (("gguf", 'pip install -e ".[serve]"'), ("not in place", "qrr models SmolLM2-135M-Instruct"),
+                                    ("pymilvus, ray", 'pip install -e ".[scale]"'))):
+        assert str(line).startswith("[ -- ] lesson 1") and all(word in str(line) for word in wanted), str(line)
+
+
+def test_check_is_content_where_everything_is_in_place(monkeypatch, tmp_path):
+    spec = models.model_spec(check.LANGUAGE_MODEL)
+    (tmp_path / spec.name).mkdir()
+    (tmp_path / spec.name / spec.weights).write_bytes(b"")
+    monkeypatch.setenv("QRR_MODEL_DIR", str(tmp_path))
+    monkeypatch.setattr(models, "weights_match", lambda folder, spec: folder == tmp_path / spec.name)
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "1.0")
+    for line in (check._extra("serve"), check._language_model(), check._extra("scale")):
+        assert str(line).startswith("[ OK ] lesson 1") and "->" not in str(line)
+
+
+def test_check_asks_for_the_packages_of_the_extras():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    for extra, (_, names) in check.EXTRAS.items():
+        listed = {re.match(r"[\w-]+", item)[0] for item in extras[extra]}
+        assert listed == set(names) - {"pyarrow"}, "pyarrow comes with ray[data]"
+
+
+@pytest.mark.parametrize("wanted", ["3", "03"])
+def test_lessons_are_named_with_or_without_the_zero(monkeypatch, wanted):
+    ran = []
+    monkeypatch.setattr(notebooks, "execute", ran.append)
+    assert notebooks.main(["run", wanted]) == 0
+    assert [path.name[:2] for path in ran] == ["03", "03"], "the lesson and its solution"
+
+
+@pytest.mark.parametrize("main", [lambda words: notebooks.main(["run", *words]), slides.main, rehearsal.main])
+def test_a_lesson_that_does_not_exist_is_answered_with_those_that_do(monkeypatch, main):
+    monkeypatch.setattr(notebooks, "execute", lambda path: pytest.fail("nothing may run"))
+    with pytest.raises(SystemExit, match="no lesson 77; choose from 00, 01, .*12"):
+        main(["77", "3"])
+
+
 def test_slides_hold_every_cell_of_a_lesson_once():
     notebook = nbformat.read(LESSONS[-1], as_version=4)
     groups = slides.steps(notebook)
@@ -110,6 +178,13 @@ def test_pages_and_slides_ask_no_other_server():
     for text in (slides.page_html(LESSONS[0]), slides.slides_html(LESSONS[0])):
         assert not re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="https?:', text)
     assert 'href="01_embeddings.html"' in slides.page_html(LESSONS[0])
+
+
+def test_pages_and_slides_leave_out_what_needs_a_network(tmp_path):
+    lesson = badges.lesson_with(notebooks.read(LESSONS[0]), "a/b", badges.line("a/b", "main"))
+    notebooks.write(lesson, tmp_path / LESSONS[0].name)
+    assert [cell.source for cell in slides.described(tmp_path / LESSONS[0].name).cells] == \
+        [cell.source for cell in badges.lesson_with(lesson, "", "").cells]
 
 
 def test_badges_agree_with_the_setting(monkeypatch, capsys):
@@ -130,10 +205,17 @@ def test_badges_lead_to_the_right_places(monkeypatch, tmp_path):
     text = badges.readme_with("# Title\n\n<!-- badges -->\nold\n<!-- /badges -->\n", badges.line(repository, branch))
     assert text.count("](https://") == 6 and "old" not in text
     assert badges.readme_with(text, "") == "# Title\n\n<!-- badges -->\n<!-- /badges -->\n"
+    for path in LESSONS[1:]:
+        lesson = nbformat.read(path, as_version=4)
+        first = lesson.cells[0].source
+        changed = badges.lesson_with(lesson, repository, "").cells
+        assert changed[0].source == first and "google.colab" in changed[1].source and "badges" in notebooks.tags(changed[1])
+        assert sum("badges" in notebooks.tags(cell) for cell in changed) == 1, "the line of badges is for lesson 00"
     notebook = nbformat.read(LESSONS[0], as_version=4)
     plain = [cell.source for cell in badges.lesson_with(notebook, "", "").cells]
     cells = badges.lesson_with(notebook, repository, badges.line(repository, branch)).cells
     assert cells[0].source == plain[0] and "mybinder" in cells[1].source and "https://github.com/some-one/a.course" in cells[2].source
+    assert max(map(len, cells[2].source.splitlines())) <= 112, "no line is wider than a laptop"
     compile(cells[2].source, "colab", "exec")
     here, paths, done = Path.cwd(), list(sys.path), []
     exec(cells[2].source, {})
@@ -145,11 +227,46 @@ def test_badges_lead_to_the_right_places(monkeypatch, tmp_path):
     (tmp_path / "course" / "notebooks").mkdir(parents=True)
     exec(cells[2].source, {})
     assert done[0][:2] == ["git", "clone"] and done[0][-2:] == ["https://github.com/some-one/a.course", "course"]
-    assert done[1][1:4] == ["-m", "pip", "install"] and Path.cwd() == tmp_path / "course" / "notebooks" and sys.path[0] == str(tmp_path / "course")
+    assert done[1][1:4] == ["-m", "pip", "install"] and done[1][-2:] == ["-e", "course[serve]"], "lesson 11 needs the extra"
+    assert Path.cwd() == tmp_path / "course" / "notebooks" and sys.path[0] == str(tmp_path / "course")
     assert [cell.source for cell in badges.lesson_with(notebook, "", "").cells] == plain
     for wrong in ("https://github.com/a/b", "github.com/a", "a/b"):
         with pytest.raises(ValueError, match="must look like"):
             badges.setting(f'[tool.qrr]\nrepository = "{wrong}"')
+
+
+def test_badges_change_every_lesson_once(monkeypatch, tmp_path, capsys):
+    """Written with a setting, agreed with afterwards, taken out without one."""
+    for path in LESSONS[:2]:
+        (tmp_path / "notebooks").mkdir(exist_ok=True)
+        notebooks.write(badges.lesson_with(notebooks.read(path), "", ""), tmp_path / "notebooks" / path.name)
+    (tmp_path / "README.md").write_text("# T\n\n<!-- badges -->\n<!-- /badges -->\n", encoding="utf-8")
+    monkeypatch.setattr(badges, "ROOT", tmp_path)
+    monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path / "notebooks")
+
+    def call(*words: str, repository: str = "github.com/some-one/a.course") -> tuple[int, str]:
+        (tmp_path / "pyproject.toml").write_text(f'[tool.qrr]\nrepository = "{repository}"\n', encoding="utf-8")
+        monkeypatch.setattr(sys, "argv", ["badges.py", *words])
+        return badges.main(), capsys.readouterr().out
+
+    assert call("--check") == (1, "stale: README.md, 00_welcome.ipynb, 01_embeddings.ipynb: run python tools/badges.py\n")
+    assert "notebooks.py run 00 01`" in call()[1] and call("--check")[0] == 0 and "notebooks.py run" not in call()[1]
+    texts = [(tmp_path / "notebooks" / path.name).read_text(encoding="utf-8") for path in LESSONS[:2]]
+    assert ["mybinder" in text for text in texts] == [True, False] and all(text.count("google.colab") == 1 for text in texts)
+    call(repository="")
+    assert not any("google.colab" in (tmp_path / "notebooks" / path.name).read_text(encoding="utf-8") for path in LESSONS[:2])
+
+
+def test_the_class_folder_holds_slides_and_says_what_a_machine_needs(monkeypatch, tmp_path):
+    """Built without wheels, models and pages, which take minutes: the slow tier builds them."""
+    for module, name in ((classroom, "copy_course"), (classroom, "copy_models"), (classroom, "collect_wheels"), (slides, "write_pages")):
+        monkeypatch.setattr(module, name, lambda *words: None)
+    monkeypatch.setattr(slides, "lessons", lambda: LESSONS[:1])
+    folder = classroom.build(tmp_path / "class")
+    assert [path.name for path in (folder / "slides").iterdir()] == ["00_welcome.html"]
+    page = (folder / "INSTALL.html").read_text(encoding="utf-8")
+    assert "6 GB should be free" in page and "own installer from python.org" in page and "<code>slides</code>" in page
+    assert '<th scope="row">slides</th>' in page and "http" not in page
 
 
 def test_the_workflow_covers_three_systems_three_sets_of_versions_and_every_week():
@@ -184,7 +301,7 @@ def test_a_class_without_network(tmp_path):
     folder = Path(built).resolve() if built else classroom.build(tmp_path.resolve() / "class", os.environ.get("TORCH_INDEX"))
     assert (folder / "INSTALL.html").is_file()
     assert {path.stem for path in (folder / "pages").glob("*.html")} == {path.stem for path in (folder / "pages" / "solutions").glob("*.html")} \
-        == {path.stem for path in LESSONS}
+        == {path.stem for path in (folder / "slides").glob("*.html")} == {path.stem for path in LESSONS}
     home = tmp_path.resolve() / "home"
     home.mkdir()
     environment = {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}

@@ -22,7 +22,8 @@ def inline(monkeypatch):
     def run(number: str) -> dict:
         path = next(p for p in notebooks.lessons() if p.stem.startswith(number))
         space: dict = {"__name__": "lesson"}
-        code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        cells = nbformat.read(path, as_version=4).cells
+        code = [cell for cell in cells if cell.cell_type == "code" and "badges" not in notebooks.tags(cell)]
         for cell in code:
             if cell is code[0] or "inline" in notebooks.tags(cell):
                 exec(compile(cell.source, path.stem, "exec"), space)

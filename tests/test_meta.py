@@ -206,6 +206,25 @@ def minutes_of_lessons() -> dict[str, int]:
     return found
 
 
+def minutes_of_exercises() -> dict[str, list[int]]:
+    """{"05": minutes of exercise 1, 2, ...}, from the estimate that each exercise carries."""
+    found = {}
+    for path in (notebooks.EXERCISES / lesson.name for lesson in LESSONS):
+        texts = [cell.source for cell in cells(path, "markdown") if cell.source.startswith("## Exercise ")]
+        estimates = [re.findall(r"\bAbout (\d+) minutes?\b", text) for text in texts]
+        for text, estimate in zip(texts, estimates):
+            assert len(estimate) == 1, f"{name(path)}: one estimate, 'About N minutes.', belongs to: {text.splitlines()[0]}"
+        found[path.name[:2]] = [int(estimate[0]) for estimate in estimates]
+    return found
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_minutes_of_exercises_add_up_to_those_of_the_lesson(path):
+    """What a learner reads at each exercise and what the lesson's table promises is one estimate, not two."""
+    each, do = minutes_of_exercises()[path.name[:2]], minutes_of_lessons()[path.name[:2]]["do"]
+    assert each and sum(each) == do, f"exercises take {' + '.join(map(str, each))} = {sum(each)} minutes, the table says {do} to do"
+
+
 def syllabi() -> dict[str, list[list[str]]]:
     """{title: rows} of the plans on the teacher's page: | from | minutes | what | lesson | part |."""
     text = TEACHER.read_text(encoding="utf-8")
@@ -219,8 +238,8 @@ def test_there_are_three_plans():
 
 @pytest.mark.parametrize("title", syllabi())
 def test_plans_add_up(title):
-    """Times follow from minutes; minutes follow from the lessons' tables; breaks come in time; the sum is the one in the title."""
-    rows, minutes, clock, since_break = syllabi()[title], minutes_of_lessons(), 0, 0
+    """Times follow from minutes; minutes follow from the lessons' tables; named exercises fit; breaks come in time; the sum is the title's."""
+    rows, minutes, exercises, clock, since_break = syllabi()[title], minutes_of_lessons(), minutes_of_exercises(), 0, 0
     for start, length, what, lesson, part in rows:
         assert not lesson or lesson in minutes, f"{what}: there is no lesson {lesson}"
         hours, rest = start.split(":")
@@ -232,6 +251,10 @@ def test_plans_add_up(title):
             assert part in ("break", "frame", "part of read", "part of do"), part
             if part.startswith("part of"):
                 assert int(length) < minutes[lesson][part.split()[-1]], f"{what}: a part is shorter than the whole"
+            if part == "part of do":    # "Exercises 1 to 3", "Exercises 1, 3 and 5"; what follows a semicolon is homework
+                spans = re.findall(r"(\d+)(?: to (\d+))?", what.split(";")[0])
+                want = sum(sum(exercises[lesson][int(first) - 1:int(last or first)]) for first, last in spans)
+                assert 0 < want <= int(length), f"{what}: lesson {lesson}'s exercises need {want} minutes, the plan gives {length}"
         since_break = 0 if part == "break" else since_break + int(length)
         assert since_break <= 95, f"{since_break} minutes without a break at {what}"
         clock += int(length)

@@ -27,6 +27,27 @@ def test_environment_files_follow_pyproject():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is stale: run python tools/environments.py"
 
 
+TOOLS = sorted((ROOT / "tools").glob("*.py"))
+HEAVY = ("torch", "numpy", "sentence_transformers", "nbformat", "nbconvert", "nbclient", "qiskit")
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda path: path.stem)
+def test_every_tool_says_what_it_does_before_it_does_it(tool):
+    """`--help` answers at once: nothing heavy is imported, no work is begun, no file is touched."""
+    before = {path: path.stat().st_mtime_ns for path in tracked()}
+    done = subprocess.run([sys.executable, "-X", "importtime", tool, "--help"], capture_output=True, text=True, check=False, timeout=30)
+    first = re.search(r'^"""(.+?)[.:]?\s', tool.read_text(encoding="utf-8"))[1]
+    assert done.returncode == 0 and done.stdout.startswith("usage:") and first in done.stdout, done.stdout + done.stderr[-500:]
+    assert not [name for name in HEAVY if re.search(rf"\| +{name}$", done.stderr, re.MULTILINE)]
+    assert {path: path.stat().st_mtime_ns for path in tracked()} == before
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda path: path.stem)
+def test_every_tool_refuses_an_option_that_it_does_not_know(tool):
+    done = subprocess.run([sys.executable, tool, "--nonsense"], capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 2 and "usage:" in done.stderr, done.stdout + done.stderr[-500:]
+
+
 def test_installed_versions_lie_in_the_ranges_and_are_the_pinned_ones():
     from packaging.requirements import Requirement
 
@@ -70,6 +91,14 @@ def test_no_addresses_of_registries_and_no_machine_paths():
             continue
         found = bad.search(path.read_text(encoding="utf-8"))
         assert not found, f"{path.relative_to(ROOT)}: {found[0]!r}"
+
+
+def test_advice_with_pip_has_double_quotes():
+    """Single quotes around `.[extra]` reach pip in Windows' cmd.exe, which then finds no such folder."""
+    bad = re.compile(r"'\.\[\w+\]'")
+    for path in tracked():
+        if path.suffix in (".py", ".md", ".yml") and path != Path(__file__).resolve():
+            assert not bad.search(path.read_text(encoding="utf-8")), path.relative_to(ROOT)
 
 
 def test_cli_mistakes_are_one_clear_line():

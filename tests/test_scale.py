@@ -17,7 +17,7 @@ from qrr_lib.heads import EquatorialHead
 from qrr_lib.hybrid_index import HybridIndex
 from qrr_lib.scale import EngineError, MilvusIndex, embed_command, embed_files, index_command, placement
 
-HINT = "the extra [scale] is not installed: pip install -e '.[scale]'"
+HINT = "the extra [scale] is not installed: pip install -e \".[scale]\""
 milvus_lite = pytest.mark.skipif(not all(map(importlib.util.find_spec, ("pymilvus", "milvus_lite"))), reason=HINT)
 def ray_data(test):
     """Ray's own processes take two gigabytes and up to a minute to start: these tests belong to `make test-all`."""
@@ -160,7 +160,7 @@ def test_unreachable_milvus_says_where_and_how_to_start_one(tmp_path, capsys):
 
 def test_a_missing_engine_is_one_clear_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "pymilvus", None)
-    with pytest.raises(EngineError, match=r"pymilvus is not installed .*pip install -e '.\[scale\]'"):
+    with pytest.raises(EngineError, match=r'pymilvus is not installed .*pip install -e "\.\[scale\]"'):
         MilvusIndex(Letters(), scorer())
 
 

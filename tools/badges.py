@@ -1,4 +1,4 @@
-"""Launch badges in README and lesson 00, from the one setting that says where the repository lives.
+"""Launch badges in README and lesson 00, and a cell for Colab in every lesson, from the one setting that says where the repository lives.
 
     python tools/badges.py            # write them (or take them out, if the setting is empty)
     python tools/badges.py --check    # exit 1 if a file does not agree with the setting (a test calls this too)
@@ -9,33 +9,34 @@ The setting is in pyproject.toml and is empty until the repository has an addres
     repository = ""        # for example "github.com/OWNER/NAME"; without https://
     branch = "main"
 
-README gets a line between `<!-- badges -->` and `<!-- /badges -->`; lesson 00 gets the same line and a cell that installs the course on Colab,
-as cells tagged `badges`. A new code cell needs a fresh run of the lesson: the script says so.
+README gets a line between `<!-- badges -->` and `<!-- /badges -->`; lesson 00 gets the same line. Every lesson gets a cell that installs the
+course on Colab, where each notebook has a machine of its own. These cells are tagged `badges`. A new code cell needs a fresh run of the lesson:
+the script says so.
 """
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 import tomllib
 from pathlib import Path
 from urllib.parse import quote
 
-import nbformat
-
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from notebooks import ROOT, tags, write  # noqa: E402
+from notebooks import ROOT, lessons, read, tags, write  # noqa: E402
 
 LANDING = "notebooks/00_welcome.ipynb"
 MARKS = re.compile(r"(<!-- badges -->\n).*?(<!-- /badges -->)", re.DOTALL)
 COLAB = '''import sys
 
-if "google.colab" in sys.modules:                                 # on Colab only: get the course and install it
+if "google.colab" in sys.modules:  # on Colab only: get the course and install it
     import os
     import subprocess
 
-    subprocess.run(["git", "clone", "--depth", "1", "{address}", "course"], check=True)
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "-e", "course"], check=True)
-    sys.path.insert(0, os.path.abspath("course"))                 # what was installed while Python runs is not found otherwise
+    address = "{address}"
+    subprocess.run(["git", "clone", "--depth", "1", address, "course"], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "-e", "course[serve]"], check=True)
+    sys.path.insert(0, os.path.abspath("course"))  # what was installed while Python runs is not found otherwise
     os.chdir("course/notebooks")'''
 
 
@@ -76,32 +77,49 @@ def readme_with(text: str, badges: str) -> str:
 
 
 def lesson_with(notebook, repository: str, badges: str):
-    """Lesson 00 with (or without) its two cells, after the table and before everything else."""
-    cells = [cell for cell in notebook.cells if "badges" not in tags(cell)]
+    """A lesson with (or without a repository, without) its cell for Colab, and the badges if any, after the table and before everything else."""
+    from nbformat.v4 import new_code_cell, new_markdown_cell
+
+    cells, about = [cell for cell in notebook.cells if "badges" not in tags(cell)], {"tags": ["badges"]}
+    if repository:
+        cells.insert(1, new_code_cell(COLAB.format(address=f"https://github.com/{repository}"), metadata=about))
     if badges:
-        code = nbformat.v4.new_code_cell(COLAB.format(address=f"https://github.com/{repository}"), metadata={"tags": ["badges"]})
-        cells[1:1] = [nbformat.v4.new_markdown_cell(badges, metadata={"tags": ["badges"]}), code]
+        cells.insert(1, new_markdown_cell(badges, metadata=about))
     notebook.cells = cells
     return notebook
 
 
+def changed_lessons(repository: str, badges: str) -> dict[Path, object]:
+    """{path: notebook as it should be} of the lessons that do not agree with the setting; only lesson 00 shows the badges."""
+    changed = {}
+    for path in lessons():
+        notebook = read(path)
+        before = [cell.source for cell in notebook.cells]
+        lesson_with(notebook, repository, badges if path.name == Path(LANDING).name else "")
+        if [cell.source for cell in notebook.cells] != before:
+            changed[path] = notebook
+    return changed
+
+
 def main() -> int:
     """Write, or compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file does not agree with the setting")
+    args = parser.parse_args()
     repository, branch = setting()
     badges = line(repository, branch)
-    readme, lesson = ROOT / "README.md", ROOT / LANDING
-    text, notebook = readme.read_text(encoding="utf-8"), nbformat.read(lesson, as_version=4)
-    before = [cell.source for cell in notebook.cells]
+    readme, changed = ROOT / "README.md", changed_lessons(repository, badges)
+    text = readme.read_text(encoding="utf-8")
     wanted = readme_with(text, badges)
-    after = [cell.source for cell in lesson_with(notebook, repository, badges).cells]
-    stale = [path.name for path, same in ((readme, wanted == text), (lesson, after == before)) if not same]
-    if "--check" in sys.argv:
+    if args.check:
+        stale = [readme.name] * (wanted != text) + [path.name for path in changed]
         print(f"stale: {', '.join(stale)}: run python tools/badges.py" if stale else "badges agree with pyproject.toml")
         return 1 if stale else 0
     readme.write_text(wanted, encoding="utf-8", newline="\n")
-    if after != before:
-        write(notebook, lesson)
-        print("lesson 00 changed: run `python tools/notebooks.py run 00`")
+    for path, notebook in changed.items():
+        write(notebook, path)
+    if changed:
+        print(f"changed: run `python tools/notebooks.py run {' '.join(path.name[:2] for path in changed)}`")
     print(badges or "no address is set in pyproject.toml ([tool.qrr] repository): no badges")
     return 0
 

@@ -5,7 +5,7 @@
     python tools/classroom.py --torch-index ADDRESS    # on Linux: PyTorch's CPU index, see README
 
 The folder holds wheels for *this* platform and this Python version, the models, the course itself, every lesson and solution
-as a web page, and `install.py`. Build it once for each kind of machine in the room.
+as a web page, slides of every lesson, and `install.py`. Build it once for each kind of machine in the room.
 """
 from __future__ import annotations
 
@@ -92,10 +92,11 @@ a {{ color: #0b3fb3; }}</style></head><body>
 <h1>Quantum-Inspired Semantic Reranking with PyTorch: install without internet</h1>
 <p>This folder is for <strong>{machine}, Python {version}</strong>. Nothing in it needs a network.</p>
 <ol>
-<li>Copy this whole folder to your disk; 5 GB should be free there.</li>
+<li>Copy this whole folder to your disk; 6 GB should be free there.</li>
 <li>Open a terminal in it and run<pre>{python} install.py</pre>
-It makes an environment in <code>course/.venv</code>, installs from <code>wheels</code>, puts the models into your cache and checks the machine.
-This takes some minutes.</li>
+It needs Python {version}, which this folder does not hold. If the command is not found, run Python's own installer from python.org, put beside this
+folder by your teacher. <code>install.py</code> makes an environment in <code>course/.venv</code>, installs from <code>wheels</code>, puts the models
+into your cache and checks the machine. This takes some minutes.</li>
 <li>Open JupyterLab on the first lesson:<pre>{lab} course/notebooks/00_welcome.ipynb</pre></li>
 </ol>
 <p>If a line of the check says FAIL, it also says what to do. Show the whole output to your teacher.</p>
@@ -107,6 +108,7 @@ This takes some minutes.</li>
 <table><thead><tr><th scope="col">part</th><th scope="col">size</th></tr></thead><tbody>
 {held}
 </tbody></table>
+<p>For the teacher: <code>slides</code> holds every lesson as slides; open one in a browser, arrow keys move, <kbd>p</kbd> prints.</p>
 </body></html>
 """
 
@@ -120,9 +122,10 @@ def build(folder: Path, torch_index: str | None = None, models: list[str] | None
             raise SystemExit(f"{folder} is not a class folder and not empty: name another with --out")
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    print("course and pages", flush=True)
+    print("course, pages and slides", flush=True)
     copy_course(folder / "course")
     slides.write_pages(folder / "pages")
+    slides.write_slides(folder / "slides")
     print("models", flush=True)
     copy_models(folder / "models", models or list(MODELS))
     print("wheels (some minutes)", flush=True)

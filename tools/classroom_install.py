@@ -1,4 +1,5 @@
 """Install the course from this folder, without any network:  python install.py"""
+import argparse
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ COURSE, WHEELS, MODELS = HERE / "course", HERE / "wheels", HERE / "models"
 
 def main() -> int:
     """Make course/.venv, install the wheels and the course, put the models into the cache, check the machine."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     tags = {part for wheel in WHEELS.glob("torch-*.whl") for part in wheel.stem.split("-") if part.startswith("cp")}
     own = f"cp{sys.version_info[0]}{sys.version_info[1]}"
     if tags and own not in tags:

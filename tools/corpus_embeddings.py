@@ -1,4 +1,4 @@
-"""Write data/course/embeddings/MODEL.npz for both models, so that a class starts in seconds.
+"""Write data/course/embeddings/MODEL.npz for both embedding models, so that a class starts in seconds.
 
     python tools/corpus_embeddings.py
 
@@ -7,22 +7,31 @@ Each file holds `keys` (SHA-256 of a text), `vectors` (float16, unit length befo
 """
 from __future__ import annotations
 
-import numpy as np
+import argparse
 
-from qrr_lib import TextEmbedder, load_collection
-from qrr_lib._runtime import atomic_path, data_dir
-from qrr_lib.embeddings import text_key
 from qrr_lib.models import MODELS
 
 
+def embedding_models() -> list[str]:
+    """Names of the models that embed texts; lesson 11's language model does not."""
+    return [name for name in MODELS if name.startswith("all-")]
+
+
 def main() -> None:
-    """Embed every passage and query of the course corpus with every model."""
+    """Embed every passage and query of the course corpus with every embedding model."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    import numpy as np
+
+    from qrr_lib import TextEmbedder, load_collection
+    from qrr_lib._runtime import atomic_path, data_dir
+    from qrr_lib.embeddings import text_key
+
     collection = load_collection("course")
     texts = collection.texts() + list(collection.queries.values())
-    for name, spec in MODELS.items():
+    for name in embedding_models():
         vectors = TextEmbedder(name, cache=False).encode(texts, progress=True).astype(np.float16)
         with atomic_path(data_dir() / "course" / "embeddings" / f"{name}.npz") as partial:
-            np.savez_compressed(partial, keys=np.array([text_key(t) for t in texts], dtype="V32"), vectors=vectors, weights=spec.sha256)
+            np.savez_compressed(partial, keys=np.array([text_key(t) for t in texts], dtype="V32"), vectors=vectors, weights=MODELS[name].sha256)
         print(f"{name}: {len(texts)} texts")
 
 

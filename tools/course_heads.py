@@ -7,19 +7,11 @@ queries cannot tell epochs apart, and where dev prefers cosine alone (α = 1) th
 """
 from __future__ import annotations
 
+import argparse
 import datetime
 import hashlib
 from importlib.metadata import version
 from pathlib import Path
-
-import torch
-
-from qrr_lib import TextEmbedder, load_collection
-from qrr_lib.arms import make_arm
-from qrr_lib.evaluation import compare
-from qrr_lib.heads import pool_similarity, save_head
-from qrr_lib.pool import embed_collection, make_pool
-from qrr_lib.training import train_head
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = {"epochs": 20, "batch_size": 16, "lr": 1e-3, "patience": 20, "seed": 0}
@@ -32,8 +24,14 @@ def corpus_hash() -> str:
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
 
 
-def train_one(name: str, embedder: TextEmbedder, collection) -> None:
+def train_one(name: str, embedder, collection) -> None:
     """Train one head, measure it on both test splits, save it."""
+    from qrr_lib.arms import make_arm
+    from qrr_lib.evaluation import compare
+    from qrr_lib.heads import pool_similarity, save_head
+    from qrr_lib.pool import embed_collection, make_pool
+    from qrr_lib.training import train_head
+
     vectors = embed_collection(embedder, collection)
     arm = make_arm(name, embedder.dim, SETTINGS["seed"])
     result = train_head(arm.head, vectors, collection, similarity=arm.similarity, scale=arm.scale, **SETTINGS)
@@ -56,6 +54,11 @@ def train_one(name: str, embedder: TextEmbedder, collection) -> None:
 
 def main() -> None:
     """Train all four."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    import torch
+
+    from qrr_lib import TextEmbedder, load_collection
+
     torch.set_num_threads(1)
     collection = load_collection("course")
     for model in ("all-mpnet-base-v2", "all-MiniLM-L6-v2"):

@@ -7,21 +7,21 @@ No labels are used: the map is principal component analysis of the corpus's own 
 """
 from __future__ import annotations
 
-import sys
-
-import numpy as np
-
-from qrr_lib import TextEmbedder, load_collection
-from qrr_lib._runtime import data_dir, say
-from qrr_lib.qubit_map import QubitMap
-from qrr_lib.token_store import ShippedCodes, TokenCodes
-from qrr_lib.tokens import TokenScorer
+import argparse
 
 MODELS = ("all-mpnet-base-v2", "all-MiniLM-L6-v2")
 
 
-def main(models: list[str]) -> None:
+def write(models: list[str]) -> None:
     """Encode, fit, code, write."""
+    import numpy as np
+
+    from qrr_lib import TextEmbedder, load_collection
+    from qrr_lib._runtime import data_dir, say
+    from qrr_lib.qubit_map import QubitMap
+    from qrr_lib.token_store import ShippedCodes, TokenCodes
+    from qrr_lib.tokens import TokenScorer
+
     collection = load_collection("course")
     texts = collection.texts() + list(collection.queries.values())
     for model in models:
@@ -40,5 +40,15 @@ def main(models: list[str]) -> None:
         ShippedCodes.write(data_dir() / "course" / "tokens" / f"{model}.npz", texts, states, scorer.belongs_to(embedder))
 
 
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"one of {', '.join(MODELS)} (default: both)")
+    models = parser.parse_args().models
+    if unknown := set(models) - set(MODELS):
+        parser.error(f"unknown model {', '.join(sorted(unknown))}; choose from {', '.join(MODELS)}")
+    write(models or list(MODELS))
+
+
 if __name__ == "__main__":
-    main(sys.argv[1:] or list(MODELS))
+    main()

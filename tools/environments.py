@@ -5,6 +5,7 @@
 """
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 import tomllib
@@ -48,8 +49,11 @@ def files() -> dict[Path, str]:
 
 def main() -> int:
     """Write the files, or compare them with --check."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file differs")
+    args = parser.parse_args()
     stale = [path for path, text in files().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    if "--check" in sys.argv:
+    if args.check:
         for path in stale:
             print(f"{path.relative_to(ROOT)} differs from pyproject.toml: run python tools/environments.py")
         return 1 if stale else 0

@@ -1,6 +1,6 @@
 """Keep the notebooks in order.
 
-    python tools/notebooks.py run 03 06          # execute lessons (and their solutions) top to bottom, in canonical form
+    python tools/notebooks.py run 03 06          # execute lessons (and their solutions; no number: all) top to bottom, in canonical form
     python tools/notebooks.py exercises          # write notebooks/exercises/ from notebooks/solutions/
     python tools/notebooks.py measure            # run every lesson, write data/results/lessons.json and the table in README.md
 
@@ -9,6 +9,7 @@ In a solution notebook a cell tagged `exercise` holds the learner's function; wh
 """
 from __future__ import annotations
 
+import argparse
 import copy
 import json
 import os
@@ -18,9 +19,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-
-import nbformat
-from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -38,13 +36,31 @@ def solutions() -> list[Path]:
     return [path for path in sorted(SOLUTIONS.glob("[0-9][0-9]_*.ipynb")) if ".mine-" not in path.name]
 
 
+def chosen(paths: list[Path], numbers: list[str]) -> list[Path]:
+    """Those of the notebooks whose numbers are asked for, "3" or "03" (none: all); SystemExit names the choice if there is no such number."""
+    known = sorted({path.name[:2] for path in paths})
+    for number in numbers:
+        if number.zfill(2) not in known:
+            raise SystemExit(f"no lesson {number}; choose from {', '.join(known)}")
+    return [path for path in paths if not numbers or path.name[:2] in [number.zfill(2) for number in numbers]]
+
+
+def read(path: Path):
+    """A notebook. (Jupyter's packages take seconds to import: only what needs them does so, and `--help` answers at once.)"""
+    import nbformat
+
+    return nbformat.read(path, as_version=4)
+
+
 def tags(cell) -> list[str]:
     """Tags of a cell."""
     return cell.get("metadata", {}).get("tags", [])
 
 
-def canonical(notebook) -> nbformat.NotebookNode:
+def canonical(notebook):
     """The one form in which notebooks are kept: numbered cell ids, plain metadata, no widget state, no machine paths in it."""
+    import nbformat
+
     notebook = copy.deepcopy(notebook)
     notebook.metadata = nbformat.from_dict({
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -65,6 +81,8 @@ def canonical(notebook) -> nbformat.NotebookNode:
 
 def write(notebook, path: Path) -> None:
     """Write canonical JSON with LF line endings."""
+    import nbformat
+
     text = nbformat.writes(canonical(notebook), indent=1, ensure_ascii=False)
     path.parent.mkdir(exist_ok=True)
     path.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
@@ -72,7 +90,9 @@ def write(notebook, path: Path) -> None:
 
 def execute(path: Path) -> None:
     """Run one notebook in a fresh kernel and keep its outputs only if every cell passed."""
-    notebook = nbformat.read(path, as_version=4)
+    from nbclient import NotebookClient
+
+    notebook = read(path)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -80,7 +100,7 @@ def execute(path: Path) -> None:
     write(notebook, path)
 
 
-def exercise_from(solution) -> nbformat.NotebookNode:
+def exercise_from(solution):
     """The exercise notebook of a solution notebook: answers cut out, outputs dropped."""
     notebook = copy.deepcopy(solution)
     notebook.cells = [cell for cell in notebook.cells if "solution-only" not in tags(cell)]
@@ -96,7 +116,7 @@ def exercise_from(solution) -> nbformat.NotebookNode:
 def write_exercises() -> None:
     """Regenerate every exercise notebook."""
     for path in solutions():
-        write(exercise_from(nbformat.read(path, as_version=4)), EXERCISES / path.name)
+        write(exercise_from(read(path)), EXERCISES / path.name)
 
 
 def resident_memory(process) -> int:
@@ -169,18 +189,20 @@ def write_table(lessons: dict) -> None:
 
 def main(arguments: list[str]) -> int:
     """Dispatch `run`, `exercises`, `measure`."""
-    command, wanted = (arguments or ["help"])[0], arguments[1:]
-    if command == "run":
-        for path in [p for p in lessons() + solutions() if not wanted or p.name[:2] in wanted]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="execute lessons and solutions").add_argument("lessons", nargs="*", help="numbers of lessons (default: all)")
+    commands.add_parser("exercises", help="write exercises from solutions")
+    commands.add_parser("measure", help="measure time and memory of every lesson")
+    args = parser.parse_args(arguments)
+    if args.command == "run":
+        for path in chosen(lessons() + solutions(), args.lessons):
             print(f"running {path.relative_to(ROOT)}", flush=True)
             execute(path)
-    elif command == "exercises":
+    elif args.command == "exercises":
         write_exercises()
-    elif command == "measure":
-        measure()
     else:
-        print(__doc__)
-        return 2
+        measure()
     return 0
 
 

@@ -9,6 +9,7 @@ whatever they start, added up every tenth of a second; above the limit everythin
 """
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -23,7 +24,7 @@ import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from notebooks import ROOT, resident_memory  # noqa: E402
+from notebooks import ROOT, chosen, lessons, resident_memory  # noqa: E402
 
 LIMIT = 2 * 1024**3
 LANDING = "lab/tree/notebooks/00_welcome.ipynb"
@@ -176,8 +177,11 @@ def binder(folder: Path, wanted: list[str] | None = None) -> dict:
 
 def main(arguments: list[str]) -> int:
     """Rehearse Binder and print the measurements."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("lessons", nargs="*", help="numbers of lessons (default: all)")
+    wanted = [path.name[:2] for path in chosen(lessons(), parser.parse_args(arguments).lessons)]
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
-        print(json.dumps(binder(Path(folder).resolve(), arguments), indent=1))
+        print(json.dumps(binder(Path(folder).resolve(), wanted), indent=1))
     return 0
 
 

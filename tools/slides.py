@@ -9,15 +9,13 @@ of its steps (a piece of text and the code under it).
 """
 from __future__ import annotations
 
+import argparse
 import html
 import re
 import sys
 from pathlib import Path
 
-import nbformat
-from nbconvert import HTMLExporter
-
-from notebooks import ROOT, lessons, solutions
+from notebooks import ROOT, chosen, lessons, read, solutions, tags
 
 BUILD = ROOT / "build"
 NO_TEXT = "No description has been provided for this image"
@@ -54,17 +52,25 @@ show(now);
 """
 
 
-def exporter(template: str) -> HTMLExporter:
+def exporter(template: str):
     """An HTML exporter whose pages ask no other server for anything."""
+    from nbconvert import HTMLExporter
+
     made = HTMLExporter(template_name=template, mathjax_url="", require_js_url="", jquery_url="", mermaid_js_url="", widget_renderer_url="",
                         embed_images=True, exclude_anchor_links=True)
     made.log.setLevel("ERROR")              # it warns of missing text alternatives, which are put in afterwards
     return made
 
 
-def described(path: Path) -> nbformat.NotebookNode:
-    """The notebook, each figure with the sentence under it as its text alternative (which the exporter reads from the metadata)."""
-    notebook = nbformat.read(path, as_version=4)
+def described(path: Path):
+    """The notebook, each figure with the sentence under it as its text alternative (which the exporter reads from the metadata).
+
+    The cells of tools/badges.py, which need a network, are left out.
+    """
+    import nbformat
+
+    notebook = read(path)
+    notebook.cells = [cell for cell in notebook.cells if "badges" not in tags(cell)]
     for cell, following in zip(notebook.cells, notebook.cells[1:]):
         sentence = re.match(r"\*What to see: (.+?)\*(?:\n\n|\Z)", following.source, re.DOTALL)
         for output in cell.get("outputs", []):
@@ -75,6 +81,8 @@ def described(path: Path) -> nbformat.NotebookNode:
 
 def steps(notebook) -> list[list]:
     """Cells of a lesson grouped into slides: each markdown piece opens one, and a section's heading is repeated on its later ones."""
+    import nbformat
+
     slides, heading = [], ""
     for cell in notebook.cells:
         if cell.cell_type != "markdown":
@@ -96,6 +104,8 @@ def steps(notebook) -> list[list]:
 
 def slides_html(path: Path) -> str:
     """One self-contained page of slides."""
+    import nbformat
+
     notebook, body = described(path), exporter("basic")
     title = re.match(r"# (.+)", notebook.cells[0].source)[1]
     parts = []
@@ -131,20 +141,27 @@ def write_pages(folder: Path) -> list[Path]:
     return made
 
 
+def write_slides(folder: Path, paths: list[Path] | None = None) -> list[Path]:
+    """Write the slides of some lessons (None: all) into `folder`; returns the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = []
+    for path in lessons() if paths is None else paths:
+        made.append(folder / path.with_suffix(".html").name)
+        made[-1].write_text(slides_html(path), encoding="utf-8", newline="\n")
+    return made
+
+
 def main(arguments: list[str]) -> int:
     """Write slides (of the lessons named, or all), or pages."""
-    if arguments[:1] == ["--pages"]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("lessons", nargs="*", help="numbers of lessons (default: all)")
+    parser.add_argument("--pages", action="store_true", help="ordinary web pages of every lesson and solution instead")
+    args = parser.parse_args(arguments)
+    if args.pages:
         print(f"{len(write_pages(BUILD / 'pages'))} pages in {BUILD.relative_to(ROOT) / 'pages'}")
         return 0
-    wanted = [path for path in lessons() if not arguments or path.name[:2] in [a.zfill(2) for a in arguments]]
-    if not wanted:
-        print(f"no such lesson; choose from {', '.join(p.name[:2] for p in lessons())}", file=sys.stderr)
-        return 2
-    (BUILD / "slides").mkdir(parents=True, exist_ok=True)
-    for path in wanted:
-        target = BUILD / "slides" / path.with_suffix(".html").name
-        target.write_text(slides_html(path), encoding="utf-8", newline="\n")
-        print(target.relative_to(ROOT))
+    for path in write_slides(BUILD / "slides", chosen(lessons(), args.lessons)):
+        print(path.relative_to(ROOT))
     return 0
 
 
