@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 MODES = {       # name: what it is
-    "tokens": "one state per token, 32 qubits each, nothing trained (lesson 09)",
+    "tokens": "one state per token, 64 qubits each, nothing trained (lesson 09)",
     "trained": "one state per text, one qubit, head trained on the course's training queries (lesson 07)",
     "untrained": "one state per text, one qubit, head as the original recipe leaves it (lesson 06)",
 }

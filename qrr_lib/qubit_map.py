@@ -1,7 +1,7 @@
-"""A label-free way from vectors to qubit angles, and angles in one byte each (lesson 09).
+"""A label-free way from vectors to qubit angles, and angles in a byte or half a byte each (lesson 09).
 
 `QubitMap` is principal component analysis, a random rotation and a squashing function: nothing in it is trained on judgements. Two
-angles in a byte each make a qubit two bytes; a table with 65,536 rows turns such a pair into a Bloch vector.
+angles of 8 bits make a qubit two bytes, two of 4 bits make it one; a table with 65,536 or 256 rows turns such codes into Bloch vectors.
 """
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from qrr_lib._runtime import atomic_path, data_dir
 from qrr_lib.angles import check_vectors, read_tensors
 from qrr_lib.circuit import Circuit
 
-LEVELS = 256                                    # values of one byte
+BITS = (4, 8)                                   # that an angle may take in a code
 
 
 class QubitMap(nn.Module):
@@ -37,15 +37,17 @@ class QubitMap(nn.Module):
         s, how far from the equator's middle the angles spread: larger uses more of the sphere, and saturates more (0.4 to 0.8 serve alike).
     seed : int
         Of the rotation.
+    bits : {8, 4}
+        How finely `TokenScorer` stores the angles: 2n or n bytes a vector. For the same bytes, twice the qubits at 4 bits rank better.
 
     Fit it on token vectors with `fit`, or let `HybridReranker.index` do so, or take a fitted one from `shipped`. Derived in lesson 09.
     """
 
-    def __init__(self, n_qubits: int = 32, scale: float = 0.8, seed: int = 0):
+    def __init__(self, n_qubits: int = 32, scale: float = 0.8, seed: int = 0, bits: int = 8):
         super().__init__()
         if not (isinstance(scale, (int, float)) and math.isfinite(scale) and scale > 0):
             raise ValueError(f"scale must be a positive number, not {scale!r}")
-        self.circuit, self.scale, self.seed = Circuit(n_qubits), float(scale), seed
+        self.circuit, self.scale, self.seed, self.bits = Circuit(n_qubits), float(scale), seed, check_bits(bits)
         self.register_buffer("mean", torch.empty(0))            # (D,)
         self.register_buffer("directions", torch.empty(0))      # (D, 2n)
 
@@ -105,7 +107,8 @@ class QubitMap(nn.Module):
         """Write the fitted map, and where it comes from, to one safetensors file, atomically."""
         if not self.is_fitted:
             raise ValueError("this QubitMap is not fitted: there is nothing to save")
-        about = {"kind": "QubitMap", "n_qubits": self.n_qubits, "scale": self.scale, "seed": self.seed, "sha256": source_hash(self)}
+        about = {"kind": "QubitMap", "n_qubits": self.n_qubits, "scale": self.scale, "seed": self.seed, "bits": self.bits,
+                 "sha256": source_hash(self)}
         tensors = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
         with atomic_path(path) as partial:
             partial.write_bytes(save(tensors, metadata={"qrr": json.dumps(about), "provenance": json.dumps(provenance or {})}))
@@ -117,7 +120,7 @@ class QubitMap(nn.Module):
         about = json.loads(metadata.get("qrr", "{}"))
         if about.get("kind") != "QubitMap":
             raise ValueError(f"{path} is not a saved QubitMap")
-        made = cls(about["n_qubits"], about["scale"], about["seed"])
+        made = cls(about["n_qubits"], about["scale"], about["seed"], about.get("bits", 8))
         made.mean, made.directions = tensors["mean"], tensors["directions"]
         if source_hash(made) != about["sha256"]:
             raise ValueError(f"{path} is damaged or was changed: its hash does not match; fit the map again")
@@ -128,10 +131,10 @@ class QubitMap(nn.Module):
 
     @classmethod
     def shipped(cls, model: str) -> QubitMap:
-        """The map of 32 qubits that comes with the course for an embedding model, fitted to the tokens of the course corpus."""
-        path = Path(data_dir()) / "maps" / f"qubits_32_{model}.safetensors"
+        """The map that comes with the course for an embedding model: 64 qubits, 4 bits an angle, fitted to the tokens of the course corpus."""
+        path = Path(data_dir()) / "maps" / f"qubits_64_{model}.safetensors"
         if not path.is_file():
-            raise FileNotFoundError(f"the course ships no map for {model!r}: fit one, QubitMap(32).fit(token_vectors)")
+            raise FileNotFoundError(f"the course ships no map for {model!r}: fit one, QubitMap(64, bits=4).fit(token_vectors)")
         return cls.load(path)
 
 
@@ -144,50 +147,67 @@ def source_hash(angles) -> str:
         if isinstance(getattr(angles, "sha256", None), str):
             return angles.sha256
         raise ValueError(f"a {type(angles).__name__} has no weights to tell it apart: give it an attribute `sha256`")
-    digest = hashlib.sha256(f"{type(angles).__name__} {angles.circuit} {getattr(angles, 'scale', '')}".encode())
+    settings = [type(angles).__name__, angles.circuit, getattr(angles, "scale", ""), *(["4 bits"] if code_bits(angles) == 4 else [])]
+    digest = hashlib.sha256(" ".join(map(str, settings)).encode())
     for name, tensor in sorted(angles.state_dict().items()):
         digest.update(f"{name} {tuple(tensor.shape)}".encode() + tensor.detach().float().cpu().contiguous().numpy().astype("<f4").tobytes())
     return digest.hexdigest()
 
 
-def angles_to_codes(angles: torch.Tensor) -> np.ndarray:
-    """One byte an angle: angles (B, 1, n, 2) → codes (B, n, 2) uint8.
+def check_bits(bits) -> int:
+    """Return `bits` if codes of so many bits an angle exist, else raise ValueError."""
+    if bits not in BITS:
+        raise ValueError(f"an angle is stored in {' or '.join(map(str, BITS))} bits, not {bits!r}")
+    return int(bits)
 
-    θ's half-turn and γ's turn are cut into 256 equal steps each; a code stands for the middle of its step, so θ is off by at most π/512 and
-    γ by at most π/256. ValueError for more than one layer.
+
+def code_bits(angles) -> int:
+    """Bits an angle in which an angle source wants to be stored; 8 unless it says otherwise."""
+    return getattr(angles, "bits", 8)
+
+
+def angles_to_codes(angles: torch.Tensor, bits: int = 8) -> np.ndarray:
+    """Angles (B, 1, n, 2) → codes uint8: a byte an angle, (B, n, 2), or with `bits=4` a byte a qubit, (B, n), θ in its upper half.
+
+    θ's half-turn and γ's turn are cut into 2^bits equal steps each; a code stands for the middle of its step, so θ is off by at most
+    π/512 and γ by at most π/256 (4 bits: π/32 and π/16). ValueError for more than one layer.
     """
     if angles.ndim != 4 or angles.shape[1] != 1 or angles.shape[-1] != 2:
         raise ValueError(f"angle codes hold product states of one layer, angles (B, 1, n, 2); these have shape {tuple(angles.shape)}")
-    steps = angles[:, 0].detach().float() * torch.tensor([LEVELS / math.pi, LEVELS / (2 * math.pi)])
-    return steps.floor().clamp(0, LEVELS - 1).to(torch.uint8).cpu().numpy()
+    levels = 2**check_bits(bits)
+    steps = angles[:, 0].detach().float() * torch.tensor([levels / math.pi, levels / (2 * math.pi)])
+    codes = steps.floor().clamp(0, levels - 1).to(torch.uint8).cpu().numpy()
+    return codes if bits == 8 else codes[..., 0] << 4 | codes[..., 1]
 
 
 def codes_to_angles(codes: np.ndarray) -> torch.Tensor:
-    """The angles in the middle of the steps: codes (B, n, 2) uint8 → (B, 1, n, 2) float32."""
-    middle = torch.as_tensor(np.asarray(codes).astype(np.float32)) + 0.5
-    return (middle * torch.tensor([math.pi / LEVELS, 2 * math.pi / LEVELS])).unsqueeze(1)
+    """The angles in the middle of the steps: codes (B, n, 2) or (B, n) uint8 → (B, 1, n, 2) float32."""
+    codes = np.asarray(codes)
+    steps, levels = (codes, 256) if codes.ndim == 3 else (np.stack([codes >> 4, codes & 15], axis=-1), 16)
+    middle = torch.as_tensor(steps.astype(np.float32)) + 0.5
+    return (middle * torch.tensor([math.pi / levels, 2 * math.pi / levels])).unsqueeze(1)
 
 
 @functools.cache
-def bloch_table() -> np.ndarray:
-    """Bloch vector of every pair of codes: (65536, 4) float32, row θ-code + 256·γ-code (a pair of bytes read as one number).
+def bloch_table(bits: int = 8) -> np.ndarray:
+    """Bloch vector of every pair of codes, (65536, 4) float32, row θ-code + 256·γ-code (a pair of bytes read as one number), or (256, 4).
 
     The fourth number is 0: a row of 16 bytes is copied in one step, which makes looking up twice as fast.
     """
-    middle = np.arange(LEVELS) + 0.5
-    theta, gamma = middle * np.pi / LEVELS, middle[:, None] * 2 * np.pi / LEVELS                         # (256,), (256, 1)
+    every = np.arange(256**2, dtype="<u2").view(np.uint8).reshape(-1, 1, 2) if bits == 8 else np.arange(256, dtype=np.uint8)[:, None]
+    theta, gamma = codes_to_angles(every)[:, 0, 0].double().numpy().T
     rows = np.broadcast_arrays(np.sin(theta) * np.cos(gamma), np.sin(theta) * np.sin(gamma), np.cos(theta), 0)
-    table = np.stack(rows, axis=-1).reshape(LEVELS * LEVELS, 4).astype(np.float32)
+    table = np.stack(rows, axis=-1).astype(np.float32)
     table.flags.writeable = False
     return table
 
 
 def codes_to_features(codes: np.ndarray) -> np.ndarray:
-    """Look codes (T, n, 2) up in `bloch_table`: (T, 4n) float32, so that the inner product of two rows is Σ nᵢ·mᵢ."""
-    pairs = np.ascontiguousarray(codes).view("<u2")[..., 0]                                              # (T, n)
-    return bloch_table().view(np.complex128)[:, 0].take(pairs).view(np.float32)                          # 16 bytes at a time
+    """Look codes of T tokens up in `bloch_table`: (T, 4n) float32, so that the inner product of two rows is Σ nᵢ·mᵢ."""
+    rows, bits = (np.ascontiguousarray(codes).view("<u2")[..., 0], 8) if codes.ndim == 3 else (codes, 4)   # (T, n)
+    return bloch_table(bits).view(np.complex128)[:, 0].take(rows).view(np.float32)                       # 16 bytes at a time
 
 
 def codes_to_bloch(codes: np.ndarray) -> np.ndarray:
-    """Bloch vectors of codes: (T, n, 2) uint8 → (T, n, 3) float32."""
+    """Bloch vectors of codes: T tokens → (T, n, 3) float32."""
     return codes_to_features(codes).reshape(*codes.shape[:2], 4)[..., :3]

@@ -230,7 +230,7 @@ def course_modes(embedder=None) -> tuple[dict[str, HybridReranker], dict[str, st
     live._model = embedder.model                        # one copy of the weights
     for mode in modes.values():
         mode.index(collection).embedder = live
-    notes = {"late-interaction": "one state of 32 qubits per token, no training (lesson 09)",
+    notes = {"late-interaction": "one state of 64 qubits per token, no training (lesson 09)",
              "one-state": "one state of 64 qubits per text, trained head; the development queries preferred cosine alone (lesson 08)",
              "cosine": "cosine of the pooled embeddings, no states"}
     return modes, {key: doc.full for key, doc in collection.docs.items()}, notes

@@ -19,7 +19,7 @@ import numpy as np
 from qrr_lib._runtime import atomic_path, data_dir
 from qrr_lib.embeddings import text_key
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 
 
@@ -29,8 +29,8 @@ class TokenCodes:
 
     Attributes
     ----------
-    codes : (T, n, 2) uint8
-        Angle codes (θ, γ) of every qubit: 2n bytes a token.
+    codes : (T, n, 2) or (T, n) uint8
+        Angle codes of every qubit: two bytes (θ, γ), or one that holds both (see `angles_to_codes`).
     offsets : (N + 1,) int64
         Text i has the tokens offsets[i] … offsets[i + 1] − 1; none at all if the two are equal.
     token_ids : (T,) uint32
@@ -43,7 +43,7 @@ class TokenCodes:
 
     @classmethod
     def of(cls, codes: list[np.ndarray], token_ids: list[np.ndarray]) -> TokenCodes:
-        """From one array (T, n, 2) and one (T,) a text."""
+        """From one array of codes and one of token ids (T,) a text."""
         offsets = np.cumsum([0, *map(len, codes)], dtype=np.int64)
         return cls(np.concatenate(codes), offsets, np.concatenate(token_ids).astype(np.uint32))
 
@@ -86,7 +86,7 @@ class StoreWriter:
 
     def add(self, ids: list[str], vectors: np.ndarray, states: TokenCodes) -> None:
         """Append N texts: ids, embeddings (N, D) float32 and codes. OSError, after cleaning up, when the disk is full."""
-        self.dim, self.n_qubits = vectors.shape[1], states.codes.shape[1]
+        self.dim, self.shape = vectors.shape[1], states.codes.shape[1:]
         self._put("codes", np.ascontiguousarray(states.codes))
         self._put("token_ids", states.token_ids.astype("<u4"))
         self._put("vectors", np.ascontiguousarray(vectors, dtype="<f4"))
@@ -120,7 +120,7 @@ class StoreWriter:
                 data = (self.folder / self.names[kind]).read_bytes()
                 self.written[kind], self.digests[kind] = len(data), hashlib.sha256(data)
             files = {kind: {"name": name, "bytes": self.written[kind], "sha256": self.digests[kind].hexdigest()} for kind, name in self.names.items()}
-            manifest = {"format": FORMAT, **about, "documents": len(self.lengths), "tokens": sum(self.lengths), "n_qubits": self.n_qubits,
+            manifest = {"format": FORMAT, **about, "documents": len(self.lengths), "tokens": sum(self.lengths), "code_shape": self.shape,
                         "dim": self.dim, "files": files, "lengths": self.lengths}
             with atomic_path(self.folder / MANIFEST) as partial:
                 partial.write_text(json.dumps(manifest), encoding="utf-8", newline="\n")
@@ -162,7 +162,7 @@ def read_store(folder: str | os.PathLike) -> tuple[list[str], np.ndarray, TokenC
     path = {kind: folder / about["name"] for kind, about in files.items()}
     for kind, about in files.items():
         _verify(path[kind], about)
-    shape = manifest["tokens"], manifest["n_qubits"], 2
+    shape = manifest["tokens"], *manifest["code_shape"]
     codes = np.memmap(path["codes"], dtype=np.uint8, mode="r", shape=shape) if manifest["tokens"] else np.zeros(shape, dtype=np.uint8)
     states = TokenCodes(codes, np.cumsum([0, *manifest["lengths"]], dtype=np.int64), np.fromfile(path["token_ids"], dtype="<u4"))
     ids = [json.loads(line) for line in path["ids"].read_text(encoding="utf-8").splitlines()]
@@ -180,7 +180,7 @@ def _verify(path: Path, about: dict) -> None:
 
 
 class ShippedCodes:
-    """Codes that come with the course for the texts of its corpus, made by the shipped map: text → (codes (T, n, 2), token ids (T,)), or None.
+    """Codes that come with the course for the texts of its corpus, made by the shipped map: text → `TokenCodes` of one, or None.
 
     Empty for another model or another map: codes of two maps cannot be compared.
     """

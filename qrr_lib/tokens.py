@@ -1,7 +1,7 @@
 """One state per token, and late interaction: each token of the query takes its best partner in the document (lesson 09).
 
-Late interaction is ColBERT's (Khattab & Zaharia 2020), there with trained vectors. Here a token is a product state of n qubits in 2n
-bytes, and two tokens are compared by the fidelity of their qubits.
+Late interaction is ColBERT's (Khattab & Zaharia 2020), there with trained vectors. Here a token is a product state of n qubits in n
+or 2n bytes, and two tokens are compared by the fidelity of their qubits.
 """
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 from qrr_lib._runtime import say
 from qrr_lib.embeddings import EncodedText
 from qrr_lib.interaction import TokenRarity, max_sim, mean_sim, token_groups
-from qrr_lib.qubit_map import QubitMap, angles_to_codes, codes_to_bloch, codes_to_features, source_hash
+from qrr_lib.qubit_map import QubitMap, angles_to_codes, code_bits, codes_to_bloch, codes_to_features, source_hash
 from qrr_lib.rerank import HybridReranker
 from qrr_lib.similarity import log_fidelity
 from qrr_lib.token_store import ShippedCodes, StoreWriter, TokenCodes, read_store
@@ -56,11 +56,11 @@ class TokenScorer:
     folder : path or None
         Where an index is written and memory-mapped; None keeps the codes in memory.
 
-    Queries and documents are coded alike. The defaults (with 32 qubits and α = 0.2) were chosen once, on training queries of a public collection;
-    see data/results/tokens.json. Derived in lesson 09.
+    Queries and documents are coded alike. The defaults (with 64 qubits of 4 bits an angle, and α = 0.15) were chosen once, on training queries
+    of a public collection; see data/results/tokens.json. Derived in lesson 09.
     """
 
-    default_alpha = 0.2
+    default_alpha = 0.15
 
     def __init__(self, angles, similarity: str = "local_fidelity", interaction: str = "max", idf: bool = True,
                  folder: str | os.PathLike | None = None):
@@ -78,8 +78,8 @@ class TokenScorer:
 
     @torch.no_grad()
     def codes(self, vectors: np.ndarray) -> np.ndarray:
-        """Token vectors (T, D) → angle codes (T, n, 2) uint8."""
-        return angles_to_codes(self.angles(torch.as_tensor(np.asarray(vectors, dtype=np.float32))))
+        """Token vectors (T, D) → angle codes uint8: (T, n, 2), or (T, n) if the angle source has `bits` = 4."""
+        return angles_to_codes(self.angles(torch.as_tensor(np.asarray(vectors, dtype=np.float32))), code_bits(self.angles))
 
     def encode_texts(self, embedder, texts: list[str], ids: list[str] | None = None, progress: bool | None = None):
         """Texts → (embeddings (B, D), `TokenCodes`), from one forward pass each.
@@ -176,7 +176,7 @@ class TokenScorer:
         return scores.clip(0, 1)
 
     def similarities(self, queries: np.ndarray, documents: np.ndarray) -> np.ndarray:
-        """Fidelity of every pair of tokens: codes (A, n, 2), (B, n, 2) → (A, B) in [0, 1]."""
+        """Fidelity of every pair of tokens, codes of A and of B tokens → (A, B) in [0, 1]."""
         if self.similarity == "geometric_fidelity":
             bloch = [torch.from_numpy(codes_to_bloch(codes)) for codes in (queries, documents)]
             return (log_fidelity(*bloch) / queries.shape[1]).exp().numpy()

@@ -183,6 +183,12 @@ def test_lesson_09(inline, rng):
     codes = angles_to_codes(angles)
     assert np.abs(lesson["to_codes"](angles[:, 0].numpy().astype(float)).astype(int) - codes).max() <= 1
     assert np.allclose(lesson["from_codes"](codes), codes_to_angles(codes)[:, 0], atol=1e-5)
+    half = angles_to_codes(angles, bits=4)                                      # (200, 5)
+    assert (lesson["to_half_bytes"](angles[:, 0].numpy().astype(float)) == half).mean() > 0.99      # float32 may cross the edge of a step
+    assert np.allclose(lesson["from_half_bytes"](half), codes_to_angles(half)[:, 0], atol=1e-5)
+    t = (codes_to_angles(half)[:, 0] / torch.tensor([np.pi / 2, np.pi]) - 1).numpy()               # what tanh returned, (200, 5, 2)
+    u = np.arctanh(t).transpose(0, 2, 1).reshape(200, 10)
+    assert np.allclose(lesson["codes_to_numbers"](half, 0.8), u / np.linalg.norm(u, axis=1, keepdims=True), atol=1e-4)
     rows = lesson["features"](angles[:, 0].numpy())
     exact = local_fidelity(bloch_vectors(angles[:6]), bloch_vectors(angles[6:11]))
     assert np.allclose(lesson["token_fidelities"](rows[:6], rows[6:11]), exact, atol=1e-5)

@@ -52,6 +52,17 @@ def test_an_index_on_disk_answers_like_one_in_memory(folder, embedder):
     assert plain.search("bread kernel", k=20) == expected.search("bread kernel", k=20)
 
 
+def test_one_byte_a_qubit_on_disk(tmp_path, embedder):
+    memory = HybridReranker(embedder, TokenScorer(QubitMap(6, bits=4))).index(DOCS)
+    written = HybridReranker(embedder, TokenScorer(QubitMap(6, bits=4), folder=tmp_path)).index(DOCS)
+    disk = open_index(tmp_path, embedder)
+    assert disk.states.codes.nbytes == 6 * memory.states.offsets[-1] and disk.scorer.angles.bits == 4
+    assert disk.search("phase qubit river", k=20) == memory.search("phase qubit river", k=20) == written.search("phase qubit river", k=20)
+    same_but_finer = QubitMap(6).fit(np.concatenate([t.tokens for t in embedder.encode_with_tokens(list(DOCS.values()))]))
+    with pytest.raises(ValueError, match="another map"):
+        open_index(tmp_path, embedder, angles=same_but_finer)
+
+
 def test_a_folder_is_written_once_and_replaced_whole(folder, embedder):
     scorer = TokenScorer(QubitMap(6), folder=folder)
     reranker = HybridReranker(embedder, scorer).index({"one": " ".join(WORDS[:8]), "two": " ".join(WORDS[8:16])})
@@ -145,7 +156,7 @@ def test_codes_of_another_model_or_map_are_refused(folder, embedder):
 def test_manifests_that_cannot_be_read(folder, embedder, tmp_path):
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | {"format": 99}))
-    with pytest.raises(ValueError, match="format 99, this library reads 1"):
+    with pytest.raises(ValueError, match="format 99, this library reads 2"):
         open_index(folder, embedder)
     for broken in ('{"format"', "[]", "{}"):
         (folder / "manifest.json").write_text(broken)

@@ -31,8 +31,8 @@ def write(models: list[str]) -> None:
             encoded += embedder.encode_with_tokens(texts[start:start + 64])
             say(f"{model}: {len(encoded)} of {len(texts)} texts")
         passages = encoded[:len(collection.docs)]
-        qubits = QubitMap(32).fit(np.concatenate([text.tokens for text in passages]))
-        qubits.save(data_dir() / "maps" / f"qubits_32_{model}.safetensors",
+        qubits = QubitMap(64, bits=4).fit(np.concatenate([text.tokens for text in passages]))
+        qubits.save(data_dir() / "maps" / f"qubits_64_{model}.safetensors",
                     {"model": model, "model_sha256": embedder.spec.sha256, "fitted to": "token vectors of the course corpus's passages",
                      "tokens": sum(len(text.tokens) for text in passages), "how": "python tools/course_tokens.py"})
         scorer = TokenScorer(qubits)

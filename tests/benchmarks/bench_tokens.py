@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.bench_tokens --choose                      # the recipe, on training queries of scifact with MiniLM
     python -m tests.benchmarks.bench_tokens                               # every collection and model
-    python -m tests.benchmarks.bench_tokens --collections scifact --models all-MiniLM-L6-v2 --arms "qubits 32" "full vectors"
+    python -m tests.benchmarks.bench_tokens --collections scifact --models all-MiniLM-L6-v2 --arms "qubits 64, 4 bits" "full vectors"
     python -m tests.benchmarks.bench_tokens --course                      # the course corpus, from what is shipped
     python -m tests.benchmarks.bench_tokens --speed-only                  # time, disk and memory (wants a quiet machine)
 
@@ -10,7 +10,8 @@ Collections are found as `load_collection` finds them (set QRR_COLLECTIONS_DIR).
 and computed there when absent, which takes hours on a laptop.
 
 Protocol. Nothing is trained and no test query chooses anything: alpha (and idf) of every arm are those that serve 400 training queries of
-scifact best with MiniLM, and are used as they are for all collections and both models. First stage: cosine's best 100 (wikiqa: the official
+scifact best with MiniLM, and are used as they are for all collections and both models. How 64 bytes are shared out, 32 qubits with a byte an
+angle or 64 with half a byte, was chosen on the same training queries with both models. First stage: cosine's best 100 (wikiqa: the official
 candidate sentences).
 """
 from __future__ import annotations
@@ -37,16 +38,17 @@ from qrr_lib.qubit_map import QubitMap
 from qrr_lib.token_store import TokenCodes
 from qrr_lib.tokens import TokenScorer
 from tests.benchmarks.bench_quality import load_vectors
-from tests.benchmarks.token_arms import Side, ablations, arms, make_cache
+from tests.benchmarks.token_arms import OURS, Side, ablations, arms, make_cache
 
 RESULTS = Path(__file__).resolve().parents[2] / "data" / "results" / "tokens.json"
 COLLECTIONS, MODELS = ("scifact", "cranfield", "cisi", "wikiqa"), ("all-MiniLM-L6-v2", "all-mpnet-base-v2")
 ALPHAS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 SCALES = (0.4, 0.6, 0.8)
-QUBITS, MEAN, RECIPE = "qubits 32", "qubits 32, mean interaction", "qubits 32, idf"
-TWINS = ("full vectors", "PCA 64, one byte a number", "PCA 64, float16", "PCA 128, float16 (ColBERT's size)", "PQ 64 bytes",
-         "random projection 64, one byte a number", "qubits 32, angles not rounded", "qubits 32, geometric mean", "qubits 64")
-VERSUS = ("cosine", "BM25", QUBITS, MEAN, *(f"{twin}, idf" for twin in TWINS))
+MEAN, RECIPE = f"{OURS}, mean interaction", f"{OURS}, idf"
+TWINS = ("full vectors", "PCA 128, half a byte a number", "PCA 64, one byte a number", "PCA 64, float16", "PCA 128, float16 (ColBERT's size)",
+         "PQ 64 bytes", "random projection 64, one byte a number", "qubits 32", "qubits 64", f"{OURS}, geometric mean", f"{OURS}, random projection")
+VERSUS = ("cosine", "BM25", OURS, MEAN, *(f"{twin}, idf" for twin in TWINS))
+SHAPES = ("qubits 32", OURS, "qubits 64", "PCA 64, one byte a number", "PCA 128, half a byte a number", "full vectors")      # shown for both models
 
 
 class Task:
@@ -129,10 +131,13 @@ class Task:
         return per_query(run, {q: self.qrels[q] for q in queries or self.qrels}, self.measures)
 
 
-def choose(tokens: Path, wanted: int = 400) -> dict:
-    """The recipe: scale, alpha and idf for ours, alpha for every other arm, on training queries of scifact with MiniLM."""
-    task = Task("scifact", MODELS[0], tokens / f"scifact_{MODELS[0]}", "train", wanted)
-    table: dict = {}
+def choose(tokens: Path, wanted: list[str], old: dict, count: int = 400) -> dict:
+    """The recipe: scale, alpha and idf for ours, alpha for every other arm, on training queries of scifact with MiniLM; then both models' shapes.
+
+    With `wanted`, only these arms are looked at again, at the scale chosen before.
+    """
+    task = Task("scifact", MODELS[0], tokens / f"scifact_{MODELS[0]}", "train", count)
+    table: dict = dict(old["arms"]) if wanted else {}
 
     def note(name, similarity):
         for suffix, s in zip(("", ", idf"), similarity):
@@ -141,18 +146,27 @@ def choose(tokens: Path, wanted: int = 400) -> dict:
             table[name + suffix] = {"alpha": best, "nDCG@10": round(curve[best], 4), "curve": {a: round(x, 4) for a, x in curve.items()}}
             say(f"{time.strftime('%H:%M:%S')} {name}{suffix}: alpha {best}, {curve[best]:.4f}")
 
-    for scale in SCALES:
-        note(f"scale {scale}", task.similarity(arms(MODELS[0], scale)[QUBITS]))
-    scale = max(SCALES, key=lambda s: table[f"scale {s}"]["nDCG@10"] + table[f"scale {s}, idf"]["nDCG@10"])
-    for name, arm in (arms(MODELS[0], scale) | ablations(scale)).items():
-        if name == QUBITS:
-            both = task.similarity(arm, (max_sim, mean_sim))
-            note(QUBITS, both[:2])
+    for scale in () if wanted else SCALES:
+        note(f"scale {scale}", task.similarity(arms(MODELS[0], scale)[OURS]))
+    scale = old["scale"] if wanted else max(SCALES, key=lambda s: table[f"scale {s}"]["nDCG@10"] + table[f"scale {s}, idf"]["nDCG@10"])
+    every = arms(MODELS[0], scale) | ablations(scale)
+    for name in wanted or every:
+        if name == OURS:
+            both = task.similarity(every[OURS], (max_sim, mean_sim))
+            note(OURS, both[:2])
             note(MEAN, both[2:])
         else:
-            note(name, task.similarity(arm, queries=sorted(task.qrels)[:100] if name.startswith("24 angles") else None))
-    return {"collection": "scifact, train", "queries": wanted, "model": MODELS[0], "scale": scale,
-            "idf": table[RECIPE]["nDCG@10"] > table[QUBITS]["nDCG@10"], "cosine": table[QUBITS]["curve"][1.0], "arms": table}
+            note(name, task.similarity(every[name], queries=sorted(task.qrels)[:100] if name.startswith("24 angles") else None))
+    shapes = {}
+    for model in MODELS:
+        task = Task("scifact", model, tokens / f"scifact_{model}", "train", count)
+        shapes[model] = {"cosine": round(float(np.mean(list(task.values(task.cosine)["nDCG@10"].values()))), 4)}
+        for name in SHAPES:
+            run = task.run(task.similarity(arms(model, scale)[name])[1], table[f"{name}, idf"]["alpha"])
+            shapes[model][f"{name}, idf"] = round(float(np.mean(list(task.values(run)["nDCG@10"].values()))), 4)
+        say(f"{model}: {shapes[model]}")
+    return {"collection": "scifact, train", "queries": count, "model": MODELS[0], "scale": scale,
+            "idf": table[RECIPE]["nDCG@10"] > table[OURS]["nDCG@10"], "cosine": table[OURS]["curve"][1.0], "arms": table, "shapes": shapes}
 
 
 def evidence(task: Task, choice: dict, wanted: list[str], skip: list[str], part: int = 100) -> dict:
@@ -165,15 +179,15 @@ def evidence(task: Task, choice: dict, wanted: list[str], skip: list[str], part:
         if (wanted and name not in wanted) or name in skip:
             continue
         some = subset if name.startswith("24 angles") else None
-        names = [name, f"{name}, idf"] + [MEAN] * (name == QUBITS)
-        for key, similarity in zip(names, task.similarity(arm, (max_sim, mean_sim) if name == QUBITS else (max_sim,), some)):
-            alpha = choice["arms"][key]["alpha"]
+        names = [name, f"{name}, idf"] + [MEAN] * (name == OURS)
+        for key, similarity in zip(names, task.similarity(arm, (max_sim, mean_sim) if name == OURS else (max_sim,), some)):
+            alpha = choice["arms"][key.replace(", map of the course corpus", "")]["alpha"]           # another map, the same recipe
             runs[key], about[key] = task.run(similarity, alpha), {"alpha": alpha, "bytes a token": arm.bytes}
             if some:
                 about[key]["queries"] = len(some)
             if key == RECIPE:
-                runs["qubits 32, idf, alpha 0"] = task.run(similarity, 0.0)
-                runs["RRF(BM25, qubits 32, idf)"] = reciprocal_rank_fusion([bm25, runs[RECIPE]])
+                runs[f"{RECIPE}, alpha 0"] = task.run(similarity, 0.0)
+                runs[f"RRF(BM25, {RECIPE})"] = reciprocal_rank_fusion([bm25, runs[RECIPE]])
             shown = task.values(runs[key], some)[task.measures[0]]
             say(f"{time.strftime('%H:%M:%S')} {task.name} {task.model} {key}: {np.mean(list(shown.values())):.4f}")
     parts = regimes(task.c.qrels["train"], task.qrels) if "train" in task.c.qrels and task.name == "scifact" else {}
@@ -192,12 +206,12 @@ def evidence(task: Task, choice: dict, wanted: list[str], skip: list[str], part:
         table[key]["versus cosine"]["p_holm_over_arms"] = round(p, 5)
     against = {other: difference(values, RECIPE, other, task.measures[0]) for other in VERSUS if RECIPE in values and other in values}
     if RECIPE in values:
-        fused = difference(values, "RRF(BM25, qubits 32, idf)", "RRF(BM25, cosine)", task.measures[0])
+        fused = difference(values, f"RRF(BM25, {RECIPE})", "RRF(BM25, cosine)", task.measures[0])
         against["RRF of BM25 with the recipe less RRF with cosine"] = fused
     tokens = np.diff(task.docs.offsets)
     return {"measure": task.measures[0], "queries": len(queries), "candidates": "official" if task.name == "wikiqa" else task.k,
             "documents": len(task.docs.keys), "tokens": int(tokens.sum()), "arms": table,
-            "qubits 32, idf less": against}
+            "recipe less": against}
 
 
 def difference(values: dict, a: str, b: str, measure: str) -> dict:
@@ -230,10 +244,10 @@ def family(path: Path, models) -> None:
     """Holm's p of the one question asked of every collection: the recipe against cosine."""
     found = json.loads(path.read_text(encoding="utf-8"))["collections"]
     for model in models:
-        raw = {name: by_model[model]["qubits 32, idf less"]["cosine"]["p"] for name, by_model in found.items()
-               if "cosine" in by_model.get(model, {}).get("qubits 32, idf less", {})}
+        raw = {name: by_model[model]["recipe less"]["cosine"]["p"] for name, by_model in found.items()
+               if "cosine" in by_model.get(model, {}).get("recipe less", {})}
         for name, p in holm(raw).items():
-            found[name][model]["qubits 32, idf less"]["cosine"]["p_holm_over_collections"] = round(p, 5)
+            found[name][model]["recipe less"]["cosine"]["p_holm_over_collections"] = round(p, 5)
     merge(path, {"collections": found})
 
 
@@ -257,7 +271,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--candidates", type=int, default=100, help="of the first stage; only their token vectors are needed")
     parser.add_argument("--queries", type=int, help="only so many test queries, drawn with seed 0 (default: all)")
-    parser.add_argument("--arms", nargs="+", default=[], help="only these (default: all)")
+    parser.add_argument("--arms", nargs="+", default=[], help="only these (default: all); with --choose, the others stay as they are")
     parser.add_argument("--skip", nargs="+", default=[], help="not these (product quantisation takes longest)")
     parser.add_argument("--tokens", type=Path, default=Path(os.environ.get("QRR_CACHE_DIR", Path.home() / ".cache" / "qrr")) / "tokens")
     parser.add_argument("--choose", action="store_true", help="choose the recipe on training queries, and stop")
@@ -267,7 +281,8 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.choose:
-        merge(args.out, {"choice": choose(args.tokens)})
+        old = json.loads(args.out.read_text(encoding="utf-8"))["choice"] if args.arms else {}
+        merge(args.out, {"choice": choose(args.tokens, args.arms, old)})
         return
     if args.speed_only:
         from tests.benchmarks.token_speed import measure

@@ -23,7 +23,7 @@ from tests.benchmarks.token_arms import Projected, Side
 
 ROUNDS = 5          # queries that the cross-encoder scores, too; the others score each of them five times
 
-OURS, CROSS = "qubits 32, MaxSim on codes", "cross-encoder, 6 layers of 384"
+OURS, CROSS = "qubits 64, 4 bits, MaxSim on codes", "cross-encoder, 6 layers of 384"
 
 
 def cross_encoder():
@@ -36,8 +36,8 @@ def cross_encoder():
 
 
 def store_from(side: Side, vectors: np.ndarray, folder: Path, embedder) -> None:
-    """Write the index that `TokenScorer(QubitMap(32), folder=...)` would write, from token vectors that are there already."""
-    scorer, writer = TokenScorer(QubitMap(32).fit(side.sample())), StoreWriter(folder)
+    """Write the index that `TokenScorer(QubitMap(64, bits=4), folder=...)` would write, from token vectors that are there already."""
+    scorer, writer = TokenScorer(QubitMap(64, bits=4).fit(side.sample())), StoreWriter(folder)
     for start in range(0, len(side.keys), 128):
         rows = range(start, min(start + 128, len(side.keys)))
         spans = [slice(side.offsets[r], side.offsets[r + 1]) for r in rows]
