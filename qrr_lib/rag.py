@@ -14,7 +14,7 @@ import numpy as np
 
 from qrr_lib.rerank import HybridReranker
 
-SUPPORT = 0.85                  # a sentence needs this similarity to a passage; how it was chosen: tests/benchmarks/bench_rag.py
+SUPPORT = 0.81                  # a sentence needs this similarity to a passage; how it was chosen: tests/benchmarks/bench_rag.py
 MARKUP = re.compile(r"<\|[^|<>]*\|>|</?\s*passages?\s*>|\[/?INST\]|<</?SYS>>", re.IGNORECASE)
 NUMBERS = re.compile(r"\[\s*\d+\s*\]")
 UNSEEN = re.compile(r"[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]")

@@ -97,7 +97,7 @@ def test_advice_with_pip_has_double_quotes():
     """Single quotes around `.[extra]` reach pip in Windows' cmd.exe, which then finds no such folder."""
     bad = re.compile(r"'\.\[\w+\]'")
     for path in tracked():
-        if path.suffix in (".py", ".md", ".yml") and path != Path(__file__).resolve():
+        if path.suffix in (".py", ".md", ".yml", ".ipynb") and path != Path(__file__).resolve():
             assert not bad.search(path.read_text(encoding="utf-8")), path.relative_to(ROOT)
 
 

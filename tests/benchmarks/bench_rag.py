@@ -46,7 +46,7 @@ def calibration(citer, collection, vectors, sentences: int = 60) -> dict:
                     "own passage scores above the neighbours": float(np.mean(np.array(own[kind]) > np.array(other[kind]))),
                     "at other thresholds, own and neighbour": {
                         str(t): [float(np.mean(np.array(scores) >= t)) for scores in (own[kind], other[kind])]
-                        for t in (0.75, 0.8, 0.85, 0.9, 0.95)}} for kind in own}
+                        for t in (0.75, 0.8, 0.81, 0.82, 0.83, 0.84, 0.85, 0.9, 0.95)}} for kind in own}
     return {"sentences": sentences, "threshold": SUPPORT, "reworded": "every third word left out", "rates": table,
             "rule": "the smallest of these thresholds at which, with either model, at most 15 % get a neighbour cited when their own passage "
                     "is absent"}
