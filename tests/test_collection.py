@@ -2,20 +2,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-import corpus_embeddings  # noqa: E402
+from qrr_lib import TextEmbedder, evaluate, load_collection
+from qrr_lib.corpus_check import check_corpus
+from qrr_lib.embeddings import text_key
+from qrr_lib.models import EMBEDDING_MODELS, MODELS, WEIGHTS
 
-from qrr_lib import TextEmbedder, evaluate, load_collection  # noqa: E402
-from qrr_lib.corpus_check import check_corpus  # noqa: E402
-from qrr_lib.embeddings import text_key  # noqa: E402
-from qrr_lib.models import MODELS, WEIGHTS  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +55,12 @@ def test_cosine_leaves_room_to_improve_and_to_fail(course):
 
 def test_embeddings_are_shipped_for_every_embedding_model_and_no_other():
     """A language model (its weights are a GGUF file) embeds nothing: the tool leaves it out."""
-    names = corpus_embeddings.embedding_models()
+    names = EMBEDDING_MODELS
     assert names == [name for name, spec in MODELS.items() if spec.weights == WEIGHTS]
     assert sorted(names) == sorted(path.stem for path in (ROOT / "data" / "course" / "embeddings").glob("*.npz"))
 
 
-@pytest.mark.parametrize("model", corpus_embeddings.embedding_models())
+@pytest.mark.parametrize("model", EMBEDDING_MODELS)
 def test_shipped_embeddings_cover_the_corpus(course, model):
     shipped = TextEmbedder(model)._cache.shipped
     missing = [text[:50] for text in course.texts() + list(course.queries.values()) if text_key(text) not in shipped]

@@ -9,12 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from qrr_lib.models import MODELS
-
-
-def embedding_models() -> list[str]:
-    """Names of the models that embed texts; lesson 11's language model does not."""
-    return [name for name in MODELS if name.startswith("all-")]
+from qrr_lib.models import EMBEDDING_MODELS, MODELS
 
 
 def main() -> None:
@@ -28,7 +23,7 @@ def main() -> None:
 
     collection = load_collection("course")
     texts = collection.texts() + list(collection.queries.values())
-    for name in embedding_models():
+    for name in EMBEDDING_MODELS:
         vectors = TextEmbedder(name, cache=False).encode(texts, progress=True).astype(np.float16)
         with atomic_path(data_dir() / "course" / "embeddings" / f"{name}.npz") as partial:
             np.savez_compressed(partial, keys=np.array([text_key(t) for t in texts], dtype="V32"), vectors=vectors, weights=MODELS[name].sha256)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-MODELS = ("all-mpnet-base-v2", "all-MiniLM-L6-v2")
+from qrr_lib.models import EMBEDDING_MODELS
 
 
 def write(models: list[str]) -> None:
@@ -43,11 +43,11 @@ def write(models: list[str]) -> None:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"one of {', '.join(MODELS)} (default: both)")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"one of {', '.join(EMBEDDING_MODELS)} (default: both)")
     models = parser.parse_args().models
-    if unknown := set(models) - set(MODELS):
-        parser.error(f"unknown model {', '.join(sorted(unknown))}; choose from {', '.join(MODELS)}")
-    write(models or list(MODELS))
+    if unknown := set(models) - set(EMBEDDING_MODELS):
+        parser.error(f"unknown model {', '.join(sorted(unknown))}; choose from {', '.join(EMBEDDING_MODELS)}")
+    write(models or EMBEDDING_MODELS)
 
 
 if __name__ == "__main__":

@@ -139,9 +139,12 @@ def choose(tokens: Path, wanted: list[str], old: dict, count: int = 400) -> dict
     task = Task("scifact", MODELS[0], tokens / f"scifact_{MODELS[0]}", "train", count)
     table: dict = dict(old["arms"]) if wanted else {}
 
+    def score(task: Task, run: dict, queries=None) -> float:
+        return float(np.mean(list(task.values(run, queries)["nDCG@10"].values())))
+
     def note(name, similarity):
         for suffix, s in zip(("", ", idf"), similarity):
-            curve = {a: float(np.mean(list(task.values(task.run(s, a), s)["nDCG@10"].values()))) for a in ALPHAS}
+            curve = {a: score(task, task.run(s, a), s) for a in ALPHAS}
             best = max(curve, key=lambda a: (round(curve[a], 6), a))
             table[name + suffix] = {"alpha": best, "nDCG@10": round(curve[best], 4), "curve": {a: round(x, 4) for a, x in curve.items()}}
             say(f"{time.strftime('%H:%M:%S')} {name}{suffix}: alpha {best}, {curve[best]:.4f}")
@@ -157,16 +160,16 @@ def choose(tokens: Path, wanted: list[str], old: dict, count: int = 400) -> dict
             note(MEAN, both[2:])
         else:
             note(name, task.similarity(every[name], queries=sorted(task.qrels)[:100] if name.startswith("24 angles") else None))
-    shapes = {}
-    for model in MODELS:
-        task = Task("scifact", model, tokens / f"scifact_{model}", "train", count)
-        shapes[model] = {"cosine": round(float(np.mean(list(task.values(task.cosine)["nDCG@10"].values()))), 4)}
-        for name in SHAPES:
-            run = task.run(task.similarity(arms(model, scale)[name])[1], table[f"{name}, idf"]["alpha"])
-            shapes[model][f"{name}, idf"] = round(float(np.mean(list(task.values(run)["nDCG@10"].values()))), 4)
-        say(f"{model}: {shapes[model]}")
+    cosine, names = round(score(task, task.cosine), 4), [f"{name}, idf" for name in SHAPES]
+    shapes = {MODELS[0]: {"cosine": cosine} | {name: table[name]["nDCG@10"] for name in names}}
+    other = Task("scifact", MODELS[1], tokens / f"scifact_{MODELS[1]}", "train", count)
+    shapes[MODELS[1]] = {"cosine": round(score(other, other.cosine), 4)}
+    for arm, name in zip(SHAPES, names):
+        run = other.run(other.similarity(arms(MODELS[1], scale)[arm])[1], table[name]["alpha"])
+        shapes[MODELS[1]][name] = round(score(other, run), 4)
+    say(f"{shapes}")
     return {"collection": "scifact, train", "queries": count, "model": MODELS[0], "scale": scale,
-            "idf": table[RECIPE]["nDCG@10"] > table[OURS]["nDCG@10"], "cosine": table[OURS]["curve"][1.0], "arms": table, "shapes": shapes}
+            "idf": table[RECIPE]["nDCG@10"] > table[OURS]["nDCG@10"], "cosine": cosine, "arms": table, "shapes": shapes}
 
 
 def evidence(task: Task, choice: dict, wanted: list[str], skip: list[str], part: int = 100) -> dict:

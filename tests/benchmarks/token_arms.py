@@ -12,7 +12,6 @@ from qrr_lib.angles import QubitAnglePredictor
 from qrr_lib.circuit import Circuit
 from qrr_lib.encoders import encode
 from qrr_lib.qubit_map import QubitMap
-from qrr_lib.similarity import bloch_vectors
 from qrr_lib.tokens import FIT_TOKENS, TokenScorer
 
 
@@ -114,7 +113,9 @@ class Projected(Full):
 
     def similar(self, q, d):
         d = d.astype(np.float32)
-        return 0.5 + 0.5 * (q @ (d if self.bits == 16 else (d + (0.5 if self.bits == 4 else 0)) * self.step).T.astype(np.float32))
+        if self.bits < 16:
+            d = (d + np.float32(0.5 * (self.bits == 4))) * self.step            # the middle of a step: floor leaves its lower edge, rint the middle
+        return 0.5 + 0.5 * (q @ d.T)
 
 
 class Quantised(Full):
@@ -139,9 +140,8 @@ class Quantised(Full):
 class Qubits:
     """Product states as angle codes: the library's own scorer. `source` "map", "shipped", "random" (projection) or "mlp" (untrained)."""
 
-    def __init__(self, n: int, scale: float = 0.6, similarity: str = "local_fidelity", source: str = "map", model: str = "", codes: bool = True,
-                 bits: int = 8):
-        self.n, self.scale, self.similarity, self.source, self.model, self.codes, self.bits = n, scale, similarity, source, model, codes, bits
+    def __init__(self, n: int, scale: float = 0.6, similarity: str = "local_fidelity", source: str = "map", model: str = "", bits: int = 8):
+        self.n, self.scale, self.similarity, self.source, self.model, self.bits = n, scale, similarity, source, model, bits
         self.bytes = 2 * n * bits // 8
 
     def fit(self, sample):
@@ -161,16 +161,13 @@ class Qubits:
         """Variance of a map's u, all coordinates together."""
         return float(((sample - sample.mean(axis=0)) @ self.angles.directions.numpy()).var(axis=0).sum())
 
-    @torch.no_grad()
     def docs(self, x):
-        if self.codes:
-            return self.scorer.codes(x)
-        return np.pad(bloch_vectors(self.angles(torch.as_tensor(x))).numpy(), ((0, 0), (0, 0), (0, 1))).reshape(len(x), -1)     # as codes_to_features
+        return self.scorer.codes(x)
 
     queries = docs
 
     def similar(self, q, d):
-        return self.scorer.similarities(q, d) if self.codes else 0.5 + (q * np.float32(0.5 / self.n)) @ d.T
+        return self.scorer.similarities(q, d)
 
 
 class Circuits(Qubits):
