@@ -60,39 +60,39 @@ rehearsal: $(VENV)/installed-test ## Binder on this machine: clean copy, one cor
 	$(BIN)/python tools/rehearsal.py
 
 bench: $(VENV)/installed-test ## states per second of every framework, side by side (some minutes; wants a quiet machine)
-	$(BIN)/python -m tests.benchmarks.bench_states --threads 1
-	$(BIN)/python -m tests.benchmarks.profile_states
+	$(BIN)/python -m tools.bench.states --threads 1
+	$(BIN)/python -m tools.bench.states_profile
 
 bench-faiss: $(VENV)/installed-test ## FAISS indexes on 200,000 vectors: recall, latency, memory, build time
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m tests.benchmarks.bench_faiss
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m tools.bench.indexes
 
 bench-corpus: $(VENV)/installed-test ## where BM25, MiniLM and mpnet go wrong on the course corpus
-	$(BIN)/python -m tests.benchmarks.bench_corpus
+	$(BIN)/python -m tools.bench.corpus
 
 bench-quality: $(VENV)/installed-test ## every arm, seed and regime: scifact (needs QRR_COLLECTIONS_DIR or ir_datasets) and the course corpus
 	$(BIN)/python tools/course_heads.py
-	$(BIN)/python -m tests.benchmarks.bench_quality --collection course
-	$(BIN)/python -m tests.benchmarks.bench_quality --collection wikiqa --audit-only
-	$(BIN)/python -m tests.benchmarks.bench_quality --collection scifact
-	$(BIN)/python -m tests.benchmarks.bench_bookmark --collection scifact
+	$(BIN)/python -m tools.bench.quality --collection course
+	$(BIN)/python -m tools.bench.quality --collection wikiqa --audit-only
+	$(BIN)/python -m tools.bench.quality --collection scifact
+	$(BIN)/python -m tools.bench.bookmark --collection scifact
 
 bench-tokens: $(VENV)/installed-test ## token states on public collections: quality, twins, bytes, speed beside a cross-encoder (needs QRR_COLLECTIONS_DIR; hours of encoding, once)
-	$(BIN)/python -m tests.benchmarks.bench_tokens --choose
-	$(BIN)/python -m tests.benchmarks.bench_tokens
-	$(BIN)/python -m tests.benchmarks.bench_tokens --course
-	$(BIN)/python -m tests.benchmarks.bench_tokens --speed-only
+	$(BIN)/python -m tools.bench.tokens --choose
+	$(BIN)/python -m tools.bench.tokens
+	$(BIN)/python -m tools.bench.tokens --course
+	$(BIN)/python -m tools.bench.tokens --speed-only
 
 bench-shots: $(VENV)/installed-test ## shots, allocation and noise of lesson 10
-	$(BIN)/python -m tests.benchmarks.bench_shots
+	$(BIN)/python -m tools.bench.shots
 
 bench-service: $(VENV)/installed-test ## load on the service, loopback only: throughput, latency, errors, restart
-	$(BIN)/python -m tests.benchmarks.bench_service
+	$(BIN)/python -m tools.bench.service
 
 bench-rag: $(VENV)/installed-test ## what reranking does to answers: context recall, citation precision
-	$(BIN)/python -m tests.benchmarks.bench_rag
+	$(BIN)/python -m tools.bench.rag
 
 bench-scale: $(VENV)/installed-test ## one inner product as it grows: exactness, latency, bytes, engines (needs QRR_COLLECTIONS_DIR and some GB of memory)
-	$(BIN)/python -m tests.benchmarks.bench_scale
+	$(BIN)/python -m tools.bench.scale
 
 measure: $(VENV)/installed-test ## time and memory of every lesson, written into README
 	$(BIN)/python tools/notebooks.py measure

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from qrr_lib.circuit import Circuit
+from qrr_lib.encode.circuit import Circuit
 
 
 def pytest_addoption(parser):
@@ -65,5 +65,5 @@ def toy_embedder():
 
 
 def pytest_report_header(config):
-    from qrr_lib.models import default_model
+    from qrr_lib.embed.models import default_model
     return f"embedding model: {default_model()}; cores: {os.cpu_count()}; tier: {'all' if config.getoption('--all') else 'test'}"

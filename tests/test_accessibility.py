@@ -149,7 +149,7 @@ def test_the_palette_works_without_colour_vision_and_never_alone():
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    from qrr_lib.plots import new_figure
+    from qrr_lib.course.plots import new_figure
 
     figure, axis = new_figure()
     lines = [axis.plot([0, 1], [0, i])[0] for i in range(6)]

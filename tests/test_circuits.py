@@ -11,10 +11,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qrr_lib.circuit import ENTANGLERS, Circuit
-from qrr_lib.encoders import encode, pennylane_encoder, qiskit_encoder, torch_encoder
-from qrr_lib.encoders.torch_encoder import default_chunk
-from qrr_lib.similarity import bloch_vectors, fidelity, local_fidelity, log_fidelity, overlap, reduced_bloch_vectors
+from qrr_lib.encode.backends import encode
+from qrr_lib.encode.backends import pennylane as pennylane_encoder
+from qrr_lib.encode.backends import qiskit as qiskit_encoder
+from qrr_lib.encode.backends import torch as torch_encoder
+from qrr_lib.encode.backends.torch import default_chunk
+from qrr_lib.encode.circuit import ENTANGLERS, Circuit
+from qrr_lib.encode.similarity import bloch_vectors, fidelity, local_fidelity, log_fidelity, overlap, reduced_bloch_vectors
 
 PROPERTY = settings(deadline=None, max_examples=25, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)

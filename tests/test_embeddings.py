@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from qrr_lib import TextEmbedder
-from qrr_lib.embeddings import EmbeddingCache, text_key
-from qrr_lib.models import default_model, model_spec
+from qrr_lib.embed.cache import EmbeddingCache, text_key
+from qrr_lib.embed.models import default_model, model_spec
 
 TEXTS = ["A qubit is a unit vector.", "Bread rises overnight in a cool kitchen.", "A qubit is a unit vector."]
 

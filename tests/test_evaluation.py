@@ -6,21 +6,14 @@ from itertools import product
 import numpy as np
 import pytest
 
-from qrr_lib.audit import audit
-from qrr_lib.collection import Collection, Document
-from qrr_lib.evaluation import (
-    alpha_sweep,
-    bm25_run,
-    candidate_curve,
-    compare,
-    compare_values,
-    detectable_difference,
-    holm,
-    reciprocal_rank_fusion,
-    regimes,
-    unjudged_at,
-)
-from qrr_lib.pool import Vectors, make_pool
+from qrr_lib.embed.collection import Collection, Document
+from qrr_lib.learn.choice import alpha_sweep, candidate_curve
+from qrr_lib.learn.comparison import compare, compare_values, detectable_difference, holm
+from qrr_lib.learn.leaks import audit
+from qrr_lib.learn.splits import regimes
+from qrr_lib.rank.candidates import Vectors, make_pool
+from qrr_lib.rank.metrics import unjudged_at
+from qrr_lib.rank.words import bm25_run, reciprocal_rank_fusion
 
 
 def test_randomisation_test_against_all_sign_flips():

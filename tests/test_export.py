@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from qrr_lib import Circuit, QubitAnglePredictor, StateScorer
-from qrr_lib.export import OnnxAngles, export_onnx, interleaved_times, predict_in_batches, quantize_onnx, ranking_error
+from qrr_lib.serve.export import OnnxAngles, export_onnx, quantize_onnx
+from qrr_lib.serve.measure import interleaved_times, predict_in_batches, ranking_error
 
 CIRCUIT = Circuit(3, 2, "cz_ring")
 
@@ -145,7 +146,7 @@ def test_export_refuses_what_cannot_work(tmp_path, monkeypatch, head):
     with pytest.raises(ValueError, match="embedding_dim"):
         export_onnx(torch.nn.Linear(2, 2), tmp_path / "bad.onnx")
     (tmp_path / "head.onnx").write_bytes(b"old")
-    monkeypatch.setattr("qrr_lib.export.AGREEMENT", -1.0)
+    monkeypatch.setattr("qrr_lib.serve.export.AGREEMENT", -1.0)
     with pytest.raises(ValueError, match="not kept"):
         export_onnx(head, tmp_path / "head.onnx")
     assert [p.name for p in tmp_path.iterdir()] == ["head.onnx"] and (tmp_path / "head.onnx").read_bytes() == b"old"

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from qrr_lib import Circuit, FaissRetriever, HybridReranker, QubitAnglePredictor, StateScorer, encode, fidelity
-from qrr_lib._runtime import data_dir
-from qrr_lib.heads import EquatorialHead, load_head
-from qrr_lib.hybrid_index import HybridFeatures, HybridIndex, pauli_features
+from qrr_lib.encode.heads import EquatorialHead, load_head
+from qrr_lib.files import data_dir
+from qrr_lib.rank.hybrid_index import HybridIndex
+from qrr_lib.rank.one_inner_product import HybridFeatures, pauli_features
 
 CIRCUITS = [Circuit(), Circuit(2), Circuit(3, 2, "cz_ring"), Circuit(4, 2, "cnot_chain"), Circuit(2, 3, "cnot_chain", trailing=True)]
 SCORERS = {

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from qrr_lib import FaissRetriever, HybridReranker, QubitAnglePredictor, StateScorer
-from qrr_lib.retrieval import INDEXES, neighbour_recall, noisy_copies
+from qrr_lib.rank.first_stage import INDEXES
+from qrr_lib.rank.recall import neighbour_recall, noisy_copies
 
 N, D = 10_000, 32           # just enough for a PQ code, small enough for seconds
 APPROXIMATE = [kind for kind in INDEXES if kind != "flat"]

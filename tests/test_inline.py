@@ -46,7 +46,7 @@ def test_lesson_01(inline, rng):
 
 def test_lesson_03(inline, random_angles):
     from qrr_lib import Circuit, bloch_vectors, encode, log_fidelity, overlap
-    from qrr_lib.encoders.qiskit_encoder import _big_endian
+    from qrr_lib.encode.backends.qiskit import _big_endian
 
     lesson = inline("03")
     one = random_angles(40, Circuit())
@@ -64,7 +64,7 @@ def test_lesson_03(inline, random_angles):
 
 def test_lesson_02(inline, random_angles):
     from qrr_lib import Circuit, QubitAnglePredictor, encode
-    from qrr_lib.similarity import reduced_bloch_vectors
+    from qrr_lib.encode.similarity import reduced_bloch_vectors
 
     lesson = inline("02")
     angles = random_angles(50, Circuit())
@@ -80,7 +80,7 @@ def test_lesson_02(inline, random_angles):
 
 def test_lesson_04(inline, rng):
     from qrr_lib import QubitAnglePredictor
-    from qrr_lib.export import predict_in_batches, ranking_error
+    from qrr_lib.serve.measure import predict_in_batches, ranking_error
 
     lesson, head = inline("04"), QubitAnglePredictor(16, 8, seed=0)
     vectors = torch.from_numpy(rng.normal(size=(21, 16)).astype("f4"))
@@ -106,8 +106,8 @@ def test_lesson_05(inline, rng):
 
 def test_lesson_07(inline, rng):
     from qrr_lib import Circuit, local_fidelity
-    from qrr_lib.heads import EquatorialHead
-    from qrr_lib.pool import cautious_gain
+    from qrr_lib.encode.heads import EquatorialHead
+    from qrr_lib.learn.choice import cautious_gain
 
     lesson = inline("07")
     logits, is_relevant = torch.from_numpy(rng.normal(size=(4, 9))), torch.from_numpy(rng.random((4, 9)) < 0.3)
@@ -123,8 +123,9 @@ def test_lesson_07(inline, rng):
 
 
 def test_lesson_08(inline, rng):
-    from qrr_lib.audit import _jaccard
-    from qrr_lib.evaluation import compare_values, detectable_difference, holm, regimes
+    from qrr_lib.learn.comparison import compare_values, detectable_difference, holm
+    from qrr_lib.learn.leaks import _jaccard
+    from qrr_lib.learn.splits import regimes
 
     lesson = inline("08")
     train, test = ({f"{name}{i}": {f"d{d}": int(rng.integers(0, 3)) for d in rng.integers(0, 40, 3)} for i in range(15)} for name in "ts")
@@ -142,8 +143,8 @@ def test_lesson_08(inline, rng):
 
 def test_lesson_12(inline, rng, random_angles):
     from qrr_lib import Circuit, FaissRetriever, StateScorer, encode
-    from qrr_lib.heads import EquatorialHead
-    from qrr_lib.hybrid_index import HybridFeatures, pauli_features
+    from qrr_lib.encode.heads import EquatorialHead
+    from qrr_lib.rank.one_inner_product import HybridFeatures, pauli_features
 
     lesson, head = inline("12"), EquatorialHead(16, Circuit(), seed=0)
     features = HybridFeatures(StateScorer(head, similarity="fidelity"))
@@ -168,8 +169,9 @@ def test_lesson_12(inline, rng, random_angles):
 
 def test_lesson_09(inline, rng):
     from qrr_lib import bloch_vectors, local_fidelity
-    from qrr_lib.interaction import max_sim, mean_sim
-    from qrr_lib.qubit_map import QubitMap, angles_to_codes, codes_to_angles
+    from qrr_lib.encode.codes import angles_to_codes, codes_to_angles
+    from qrr_lib.encode.qubit_map import QubitMap
+    from qrr_lib.rank.maxsim import max_sim, mean_sim
 
     lesson, table = inline("09"), rng.random((4, 7)).astype("f4")
     assert lesson["max_sim_by_hand"](table) == pytest.approx(max_sim(table, np.array([0, 7]))[0])

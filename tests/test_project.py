@@ -102,14 +102,14 @@ def test_advice_with_pip_has_double_quotes():
 
 
 def test_cli_mistakes_are_one_clear_line():
-    done = subprocess.run([sys.executable, "-m", "qrr_lib.cli", "search", "phase", "--alpha", "1.5"], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-m", "qrr_lib.course.cli", "search", "phase", "--alpha", "1.5"], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "alpha must lie in [0, 1]" in done.stderr and "Traceback" not in done.stderr
-    done = subprocess.run([sys.executable, "-m", "qrr_lib.cli", "search", ""], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-m", "qrr_lib.course.cli", "search", ""], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "query is empty" in done.stderr
 
 
 def test_demo_prints_a_ranking_and_what_each_mode_is_worth():
-    done = subprocess.run([sys.executable, "-m", "qrr_lib.cli", "demo", "-k", "5"], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-m", "qrr_lib.course.cli", "demo", "-k", "5"], capture_output=True, text=True, check=True)
     rows = re.findall(r"^ +(\d+) +(\d+) +(\d\.\d{4}) +(\d\.\d{4}) +(\d\.\d{4})  \S", done.stdout, re.MULTILINE)
     assert [int(r[0]) for r in rows] == [1, 2, 3, 4, 5]
     alpha = float(re.search(r"^final = (\S+) \* cosine", done.stdout, re.MULTILINE)[1])

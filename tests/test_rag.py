@@ -8,9 +8,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import numpy as np
 import pytest
 
-from qrr_lib import generators, rag
-from qrr_lib.models import ModelNotFoundError
-from qrr_lib.rag import CitedSentence, Passage, RagPipeline, clean, make_citer, pack, split_sentences, support
+from qrr_lib.embed.models import ModelNotFoundError
+from qrr_lib.serve import generators, prompt, rag, small_model
+from qrr_lib.serve.rag import CitedSentence, Passage, RagPipeline, clean, make_citer, pack, support
+from qrr_lib.serve.sentences import split_sentences
 
 
 def words(text):
@@ -20,7 +21,7 @@ def words(text):
 @pytest.fixture(scope="module")
 def light():
     """The course corpus with the light model: modes, texts, and a citer."""
-    from qrr_lib.service import course_modes
+    from qrr_lib.serve.course_service import course_modes
 
     modes, texts, notes = course_modes("all-MiniLM-L6-v2")
     assert list(modes) == list(notes) == ["late-interaction", "one-state", "cosine"]
@@ -50,8 +51,8 @@ def test_a_passage_cannot_leave_its_quotation(evil):
     for mark in ("<|im_start|>", "<|im_end|>",
                  "passages>", "[7]", "[2]", "[ 2]", "PASSAGES >", "[INST]", "<<SYS>>", "\u200b", "\u202e", "\U000e0041"):
         assert mark not in done, done
-    prompt = generators.chat("why?", pack([("a", evil), ("b", "good")], 100, words))[1]["content"]
-    assert prompt.count("</passages>") == 1 and prompt.count("\n[") == 2
+    asked = prompt.chat("why?", pack([("a", evil), ("b", "good")], 100, words))[1]["content"]
+    assert asked.count("</passages>") == 1 and asked.count("\n[") == 2
 
 
 def test_plain_words_do_pass():
@@ -92,7 +93,7 @@ def test_every_mode_answers_over_http_from_the_corpus(light):
     """The course's own service: all three modes give the order of their reranker."""
     import httpx
 
-    from qrr_lib.service import create_app, running
+    from qrr_lib.serve.service import create_app, running
 
     modes, texts, _ = light
     documents = [texts[key] for key in ("qc-001", "qc-003", "ev-001", "ir-008")]
@@ -159,7 +160,7 @@ def test_a_served_model_is_asked_first(monkeypatch):
     assert generator("two and two?", [Passage(1, "a", "Two and two make four.")]) == "It is four."
     path, key, body = Chat.seen[-1]
     assert path == "/v1/chat/completions" and key == "Bearer secret" and body["model"] == "teacher" and "secret" not in generator.name
-    assert "[1] Two and two make four." in body["messages"][1]["content"] and body["messages"][0]["content"] == generators.SYSTEM
+    assert "[1] Two and two make four." in body["messages"][1]["content"] and body["messages"][0]["content"] == prompt.SYSTEM
     server.shutdown()
 
 
@@ -167,7 +168,7 @@ def test_without_any_model_the_answer_is_extractive(monkeypatch, capsys):
     def absent(*args):
         raise ModelNotFoundError("no route")
     monkeypatch.delenv("QRR_LLM_URL", raising=False)
-    monkeypatch.setattr(generators, "model_folder", absent)
+    monkeypatch.setattr(small_model, "model_folder", absent)
     generator = generators.default_generator(lambda question, sentences: [len(s) for s in sentences])
     assert generator.name == "extractive" and "word for word" in capsys.readouterr().err
     said = generator("?", [Passage(1, "a", "Short. This one is long enough."), Passage(2, "b", "And here is the longest one of all. No.")])
@@ -178,9 +179,9 @@ def test_without_any_model_the_answer_is_extractive(monkeypatch, capsys):
 @pytest.fixture(scope="module")
 def small():
     try:
-        return generators.SmallModel(max_new_tokens=12)
+        return small_model.SmallModel(max_new_tokens=12)
     except (ModelNotFoundError, ImportError) as error:
-        pytest.fail(f"fetch it first, `qrr models {generators.SMALL}`: {error}")
+        pytest.fail(f"fetch it first, `qrr models {small_model.SMALL}`: {error}")
 
 
 def test_the_embedded_model_reads_its_tokens_and_repeats_itself(small):
@@ -214,9 +215,9 @@ def test_wide_products_agree_with_bfloat16_ones():
     layer = torch.nn.Linear(64, 32, bias=False).to(torch.bfloat16)
     x = torch.randn(1, 9, 64, dtype=torch.bfloat16)
     exact = x.double() @ layer.weight.double().T
-    wide = generators._widened(layer, x)
+    wide = small_model._widened(layer, x)
     assert wide.dtype == torch.bfloat16 and (wide - exact).abs().max() <= (layer(x) - exact).abs().max() + 1e-2
-    assert torch.equal(generators._widened(layer, x[:, :1]), layer(x[:, :1]))
+    assert torch.equal(small_model._widened(layer, x[:, :1]), layer(x[:, :1]))
 
 
 def test_damaged_converted_weights_are_made_again(monkeypatch, tmp_path):
@@ -224,9 +225,9 @@ def test_damaged_converted_weights_are_made_again(monkeypatch, tmp_path):
     (folder / "bfloat16").mkdir(parents=True)
     (folder / "bfloat16" / "model.safetensors").write_bytes(b"bit rot")
     made = []
-    monkeypatch.setattr(generators, "model_folder", lambda name: folder)
-    monkeypatch.setattr(generators, "_convert", lambda source, target: made.append(target) or target)
-    assert generators.converted_folder() == folder / "bfloat16" and made == [folder / "bfloat16"]
+    monkeypatch.setattr(small_model, "model_folder", lambda name: folder)
+    monkeypatch.setattr(small_model, "_convert", lambda source, target: made.append(target) or target)
+    assert small_model.converted_folder() == folder / "bfloat16" and made == [folder / "bfloat16"]
 
 
 def test_no_context_at_all(light):

@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 
 from qrr_lib import Circuit, QubitAnglePredictor, StateScorer, TextEmbedder, load_collection
-from qrr_lib.blocks import plan_blocks
-from qrr_lib.heads import EquatorialHead
-from qrr_lib.hybrid_index import HybridIndex
-from qrr_lib.scale import EngineError, MilvusIndex, embed_command, embed_files, index_command, placement
+from qrr_lib.course import commands
+from qrr_lib.encode.heads import EquatorialHead
+from qrr_lib.engine.blocks import plan_blocks
+from qrr_lib.engine.bulk import embed_files, placement
+from qrr_lib.engine.extra import EngineError
+from qrr_lib.engine.milvus import MilvusIndex
+from qrr_lib.rank.hybrid_index import HybridIndex
 
 HINT = "the extra [scale] is not installed: pip install -e \".[scale]\""
 milvus_lite = pytest.mark.skipif(not all(map(importlib.util.find_spec, ("pymilvus", "milvus_lite"))), reason=HINT)
@@ -123,7 +126,7 @@ def test_milvus_filters_replaces_deletes_and_remembers(tmp_path):
 
 @milvus_lite
 def test_milvus_bad_input_and_a_write_that_breaks_off(tmp_path, monkeypatch):
-    from qrr_lib import scale
+    from qrr_lib.engine import milvus as scale
 
     docs, embedder = documents(30), Letters()
     vectors, ids = embedder.encode(list(docs.values())), list(docs)
@@ -279,12 +282,12 @@ def test_an_interrupted_ray_job_goes_on_where_it_stopped(two_nodes, tmp_path):
 def test_commands(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("QRR_MODEL", "all-MiniLM-L6-v2")
     uri = str(tmp_path / "q.db")
-    assert index_command(types.SimpleNamespace(collection="course", head=None, uri=uri, query="What is a Bloch sphere?")) == 0
+    assert commands.index(types.SimpleNamespace(collection="course", head=None, uri=uri, query="What is a Bloch sphere?")) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0].startswith("440 documents written") and out[0].endswith("holds 440") and len(out) == 6
     name = write_jsonl(tmp_path / "docs.jsonl", documents(6), ["{broken"])
     args = types.SimpleNamespace(input=[name], output=str(tmp_path / "out"), head=None, engine="local", rows=4, bad="skip", workers=None,
                                  address=None)
-    assert embed_command(args) == 0 and embed_command(args) == 0
+    assert commands.embed(args) == 0 and commands.embed(args) == 0
     said = capsys.readouterr()
     assert "6 documents embedded in 2 blocks" in said.out and "2 blocks were there already" in said.out and "line 7" in said.err

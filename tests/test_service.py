@@ -18,7 +18,8 @@ import pytest
 from conftest import ToyEmbedder
 
 from qrr_lib import HybridReranker, QubitAnglePredictor, StateScorer
-from qrr_lib.service import Limits, create_app, running
+from qrr_lib.serve.service import create_app, running
+from qrr_lib.serve.shapes import Limits
 
 CORPUS = {"a": "angles of a qubit", "b": "bread and butter", "c": "cosine of two vectors", "d": "a dog barks at a barge"}
 DOCUMENTS = list(CORPUS.values())

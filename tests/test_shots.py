@@ -5,23 +5,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qrr_lib.circuit import Circuit
-from qrr_lib.encoders import encode
-from qrr_lib.export import ranking_error
-from qrr_lib.noise import depolarise, misread, qubit_fidelities, same_order
-from qrr_lib.shot_circuits import measure_pairs, measure_pairs_pennylane, noisy_device, pair_circuit
-from qrr_lib.shots import (
-    METHODS,
-    estimate_variance,
-    order_agreement,
-    sample_fidelity,
-    sample_local_fidelity,
-    shot_order,
-    shots_for_gap,
-    spend_by_halving,
-    spend_evenly,
-)
-from qrr_lib.similarity import bloch_vectors, fidelity
+from qrr_lib.encode.backends import encode
+from qrr_lib.encode.circuit import Circuit
+from qrr_lib.encode.similarity import bloch_vectors, fidelity
+from qrr_lib.serve.measure import ranking_error
+from qrr_lib.shots.circuits import measure_pairs, measure_pairs_pennylane, noisy_device, pair_circuit
+from qrr_lib.shots.estimates import METHODS, estimate_variance, sample_fidelity, sample_local_fidelity, shots_for_gap
+from qrr_lib.shots.noise import depolarise, misread, qubit_fidelities, same_order
+from qrr_lib.shots.spending import order_agreement, shot_order, spend_by_halving, spend_evenly
 
 WAYS = ("statevector", "aer", "pennylane")
 

@@ -9,9 +9,11 @@ import pytest
 from test_tokens import DOCS, WORDS, ToyTokens, random_codes
 
 from qrr_lib import Circuit, HybridReranker, QubitAnglePredictor
-from qrr_lib.qubit_map import QubitMap
-from qrr_lib.token_store import StoreWriter, TokenCodes, read_store
-from qrr_lib.tokens import TokenScorer, open_index
+from qrr_lib.encode.qubit_map import QubitMap
+from qrr_lib.rank.states import TokenCodes
+from qrr_lib.rank.token_index import open_index
+from qrr_lib.rank.token_scorer import TokenScorer
+from qrr_lib.rank.token_store import StoreWriter, read_store
 
 
 @pytest.fixture

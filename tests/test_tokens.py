@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from qrr_lib import Circuit, HybridReranker, QubitAnglePredictor, StateScorer, TextEmbedder, load_collection
-from qrr_lib.embeddings import EncodedText, _checked
-from qrr_lib.interaction import TokenRarity, max_sim, mean_sim, token_groups
-from qrr_lib.qubit_map import QubitMap, angles_to_codes, bloch_table, codes_to_angles, codes_to_bloch, codes_to_features, source_hash
-from qrr_lib.similarity import bloch_vectors, local_fidelity, log_fidelity
-from qrr_lib.token_store import TokenCodes
-from qrr_lib.tokens import TokenScorer
+from qrr_lib.embed.embedder import EncodedText, _checked
+from qrr_lib.encode.codes import angles_to_codes, bloch_table, codes_to_angles, codes_to_bloch, codes_to_features
+from qrr_lib.encode.qubit_map import QubitMap, source_hash
+from qrr_lib.encode.similarity import bloch_vectors, local_fidelity, log_fidelity
+from qrr_lib.rank.maxsim import TokenRarity, max_sim, mean_sim, token_groups
+from qrr_lib.rank.states import TokenCodes
+from qrr_lib.rank.token_scorer import TokenScorer
 
 WORDS = "angle bread circuit document entropy fidelity gate horse index jazz kernel lemon matrix noise overlap phase qubit river state token".split()
 DOCS = {f"d{i}": f"{a} {b} {c}" for i, (a, b, c) in enumerate((a, b, c) for a in WORDS for b in WORDS[:4] for c in WORDS[10:13] if a != b)}
@@ -243,8 +244,8 @@ def test_mean_interaction_is_the_trace_of_two_mixtures(rng):
 @pytest.mark.parametrize("bits", [8, 4])
 def test_scores_are_brute_force(rng, monkeypatch, similarity, small, bits):
     if small:
-        monkeypatch.setattr("qrr_lib.tokens.TOKENS_A_GROUP", 9)
-        monkeypatch.setattr("qrr_lib.tokens.TOKENS_A_PRODUCT", 4)
+        monkeypatch.setattr("qrr_lib.rank.token_scorer.TOKENS_A_GROUP", 9)
+        monkeypatch.setattr("qrr_lib.rank.token_scorer.TOKENS_A_PRODUCT", 4)
     queries, documents = random_codes(rng, [3, 1, 0, 6], bits=bits), random_codes(rng, [5, 0, 12, 1, 7, 30, 0], bits=bits)
     if bits == 4:                                               # no antipodes, whose geometric mean hangs on the last digit of a zero
         for states in (queries, documents):
@@ -424,7 +425,7 @@ def test_shipped_codes_need_no_forward_pass(monkeypatch):
 def test_the_heat_map_shows_every_best_partner(reranker, embedder):
     import matplotlib
     matplotlib.use("Agg")
-    from qrr_lib.plots import new_figure, token_heatmap
+    from qrr_lib.course.plots import new_figure, token_heatmap
 
     parts = reranker.scorer.token_matrix(embedder, "qubit bread lemon", reranker.states_of("d3"))
     assert parts[0] == ["qubit", "bread", "lemon"] and parts[1] == DOCS["d3"].split() and parts[2].shape == (3, 3)

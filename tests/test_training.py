@@ -8,22 +8,19 @@ import pytest
 import torch
 
 from qrr_lib import Circuit, QubitAnglePredictor, StateScorer, fidelity, per_query
-from qrr_lib.arms import ARMS, make_arm
-from qrr_lib.collection import Collection, Document
-from qrr_lib.compression import CompressionAnchor
-from qrr_lib.heads import (
-    DocumentOnly,
-    EquatorialHead,
-    SphereTwin,
-    VectorHead,
-    load_head,
-    pool_similarity,
-    represent,
-    save_head,
-    similarity_of,
-)
-from qrr_lib.pool import Vectors, carve_dev, cautious_gain, choose_alpha, make_pool, relevant
-from qrr_lib.training import _Batches, _State, train_head
+from qrr_lib.embed.collection import Collection, Document
+from qrr_lib.encode.heads import EquatorialHead, load_head, save_head
+from qrr_lib.learn.batches import Batches
+from qrr_lib.learn.checkpoint import Progress
+from qrr_lib.learn.choice import cautious_gain, choose_alpha
+from qrr_lib.learn.published import CompressionAnchor
+from qrr_lib.learn.scores import pool_similarity, represent, similarity_of
+from qrr_lib.learn.splits import carve_dev
+from qrr_lib.learn.training import train_head
+from qrr_lib.learn.twins import DocumentOnly, SphereTwin, VectorHead
+from qrr_lib.rank.candidates import Vectors, make_pool
+from qrr_lib.rank.metrics import relevant
+from tools.bench.arms import ARMS, make_arm
 
 DIM = 12
 
@@ -83,7 +80,7 @@ def test_same_seed_same_head():
 def test_an_interrupted_training_ends_where_an_unbroken_one_does(tmp_path, monkeypatch, stop_after):
     data, path = toy(), tmp_path / "half.safetensors"
     whole = quick(EquatorialHead(DIM, Circuit(4), seed=0), data)
-    saved, saves = _State.save, []
+    saved, saves = Progress.save, []
 
     def interrupted(self, where):
         saved(self, where)
@@ -91,7 +88,7 @@ def test_an_interrupted_training_ends_where_an_unbroken_one_does(tmp_path, monke
         if len(saves) == stop_after:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(_State, "save", interrupted)
+    monkeypatch.setattr(Progress, "save", interrupted)
     with pytest.raises(KeyboardInterrupt):
         quick(EquatorialHead(DIM, Circuit(4), seed=0), data, checkpoint=path)
     resumed = quick(EquatorialHead(DIM, Circuit(4), seed=5), data, checkpoint=path)          # its own start is replaced by the file's
@@ -122,7 +119,7 @@ def test_refusals():
 def test_false_negatives_are_masked_and_hard_negatives_are_near():
     collection, vectors = toy()
     qrels = {"q0_0": {"d0": 2, "d1": 1, "d2": 1}, "q0_1": {"d0": 1}, "q1_0": {"d1": 1}, "q2_0": {"d2": 1, "d3": 0}}
-    batches = _Batches(vectors, collection, qrels, size=4, hard=3, seed=0)
+    batches = Batches(vectors, collection, qrels, size=4, hard=3, seed=0)
     docs = list(collection.docs)
     assert all(not set(near) & set(own) and len(near) == 40 - len(own) for near, own in zip(batches.near, batches.positives))
     for epoch in range(5):

@@ -41,7 +41,7 @@ def project_files() -> list[Path]:
 
 def copy_course(target: Path) -> None:
     """Copy the course to `target`, with the original notebooks once more in a zip for `qrr reset`."""
-    from qrr_lib.reset import SHIPPED
+    from qrr_lib.course.reset import SHIPPED
 
     for path in project_files():
         place = target / path.relative_to(ROOT)
@@ -70,7 +70,7 @@ def collect_wheels(target: Path, torch_index: str | None) -> None:
 
 def copy_models(target: Path, names: list[str]) -> None:
     """Copy verified models."""
-    from qrr_lib.models import model_folder
+    from qrr_lib.embed.finder import model_folder
 
     for name in names:
         shutil.copytree(model_folder(name), target / name, dirs_exist_ok=True)
@@ -115,7 +115,7 @@ into your cache and checks the machine. This takes some minutes.</li>
 
 def build(folder: Path, torch_index: str | None = None, models: list[str] | None = None) -> Path:
     """Build the class folder anew; returns it."""
-    from qrr_lib.models import MODELS
+    from qrr_lib.embed.models import MODELS
 
     if folder.exists():
         if not (folder / "install.py").exists() and any(folder.iterdir()):

@@ -31,13 +31,13 @@ def main() -> int:
     subprocess.run([*pip, *names], env=environment, check=True)
     subprocess.run([*pip, "--no-deps", "--no-build-isolation", "-e", str(COURSE)], env=environment, check=True)
     print("copying the models into the cache", flush=True)
-    cache = subprocess.run([python, "-c", "from qrr_lib._runtime import cache_dir; print(cache_dir())"], capture_output=True, text=True, check=True)
+    cache = subprocess.run([python, "-c", "from qrr_lib.files import cache_dir; print(cache_dir())"], capture_output=True, text=True, check=True)
     for model in sorted(MODELS.iterdir()):
         target = Path(cache.stdout.strip()) / "models" / model.name
         if not target.exists():
             shutil.copytree(model, target)
     environment["QRR_OFFLINE"] = "1"
-    return subprocess.run([python, "-m", "qrr_lib.cli", "check"], cwd=COURSE, env=environment, check=False).returncode
+    return subprocess.run([python, "-m", "qrr_lib.course.cli", "check"], cwd=COURSE, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

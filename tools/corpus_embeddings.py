@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from qrr_lib.models import EMBEDDING_MODELS, MODELS
+from qrr_lib.embed.models import EMBEDDING_MODELS, MODELS
 
 
 def main() -> None:
@@ -18,8 +18,8 @@ def main() -> None:
     import numpy as np
 
     from qrr_lib import TextEmbedder, load_collection
-    from qrr_lib._runtime import atomic_path, data_dir
-    from qrr_lib.embeddings import text_key
+    from qrr_lib.embed.cache import text_key
+    from qrr_lib.files import atomic_path, data_dir
 
     collection = load_collection("course")
     texts = collection.texts() + list(collection.queries.values())

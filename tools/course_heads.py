@@ -26,11 +26,12 @@ def corpus_hash() -> str:
 
 def train_one(name: str, embedder, collection) -> None:
     """Train one head, measure it on both test splits, save it."""
-    from qrr_lib.arms import make_arm
-    from qrr_lib.evaluation import compare
-    from qrr_lib.heads import pool_similarity, save_head
-    from qrr_lib.pool import embed_collection, make_pool
-    from qrr_lib.training import train_head
+    from qrr_lib.encode.heads import save_head
+    from qrr_lib.learn.comparison import compare
+    from qrr_lib.learn.scores import pool_similarity
+    from qrr_lib.learn.training import train_head
+    from qrr_lib.rank.candidates import embed_collection, make_pool
+    from tools.bench.arms import make_arm
 
     vectors = embed_collection(embedder, collection)
     arm = make_arm(name, embedder.dim, SETTINGS["seed"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from qrr_lib.models import EMBEDDING_MODELS
+from qrr_lib.embed.models import EMBEDDING_MODELS
 
 
 def write(models: list[str]) -> None:
@@ -17,10 +17,10 @@ def write(models: list[str]) -> None:
     import numpy as np
 
     from qrr_lib import TextEmbedder, load_collection
-    from qrr_lib._runtime import data_dir, say
-    from qrr_lib.qubit_map import QubitMap
-    from qrr_lib.token_store import ShippedCodes, TokenCodes
-    from qrr_lib.tokens import TokenScorer
+    from qrr_lib.encode.qubit_map import QubitMap
+    from qrr_lib.files import data_dir, say
+    from qrr_lib.rank.states import ShippedCodes, TokenCodes
+    from qrr_lib.rank.token_scorer import TokenScorer
 
     collection = load_collection("course")
     texts = collection.texts() + list(collection.queries.values())

@@ -1,0 +1,16 @@
+"""Packages of the extra `[scale]`, asked for when they are used."""
+from __future__ import annotations
+
+import importlib
+
+
+class EngineError(ValueError):
+    """An engine is missing, unreachable or refuses; the message says which one, where, and what to do."""
+
+
+def package(name: str):
+    """Import a package of the extra; EngineError if it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise EngineError(f'{name} is not installed ({error}): run `pip install -e ".[scale]"`') from None

@@ -1,0 +1,29 @@
+"""Names of a package that are imported when they are first used."""
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+
+
+def lazy_names(package: str, homes: Mapping[str, list[str]]) -> tuple[Callable, Callable, list[str]]:
+    """Make a package's `__getattr__`, `__dir__` and `__all__` (PEP 562).
+
+    Parameters
+    ----------
+    package : str
+        The package's `__name__`.
+    homes : {module inside the package: [names]}
+    """
+    module_of = {name: module for module, names in homes.items() for name in names}
+    every = sorted(module_of)
+
+    def __getattr__(name: str):
+        if name not in module_of:
+            raise AttributeError(f"{package} has no {name!r}; it has {', '.join(every)}")
+        return getattr(importlib.import_module(f"{package}.{module_of[name]}"), name)
+
+    def __dir__() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *every})
+
+    return __getattr__, __dir__, every
