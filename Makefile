@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install $(if $(TORCH_IND
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lab slides classroom rehearsal bench bench-faiss bench-corpus bench-quality bench-tokens bench-shots bench-service bench-rag bench-scale measure lint clean
+.PHONY: help demo test test-all lab slides classroom rehearsal bench bench-faiss bench-corpus bench-quality bench-tokens bench-shots bench-service bench-rag bench-scale measure format lint clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -59,9 +59,10 @@ classroom: $(VENV)/installed-test ## one folder that installs the course without
 rehearsal: $(VENV)/installed-test ## Binder on this machine: clean copy, one core, 2 GB, every lesson in light mode
 	$(BIN)/python tools/rehearsal.py
 
-bench: $(VENV)/installed-test ## states per second of every framework, side by side (some minutes; wants a quiet machine)
+bench: $(VENV)/installed-test ## states per second of every framework, side by side, and gradients (some minutes; wants a quiet machine)
 	$(BIN)/python -m tools.bench.states --threads 1
 	$(BIN)/python -m tools.bench.states_profile
+	$(BIN)/python -m tools.bench.gradients
 
 bench-faiss: $(VENV)/installed-test ## FAISS indexes on 200,000 vectors: recall, latency, memory, build time
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m tools.bench.indexes
@@ -97,8 +98,13 @@ bench-scale: $(VENV)/installed-test ## one inner product as it grows: exactness,
 measure: $(VENV)/installed-test ## time and memory of every lesson, written into README
 	$(BIN)/python tools/notebooks.py measure
 
-lint: $(VENV)/installed-test ## style and spelling
-	$(BIN)/ruff check qrr_lib tests tools
+format: $(VENV)/installed-test ## lay code out anew, lessons and solutions included
+	$(BIN)/ruff format .
+	$(BIN)/python tools/notebooks.py exercises
+
+lint: $(VENV)/installed-test ## style, layout and spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/codespell -I tests/spelling_ignore.txt README.md CONTRIBUTING.md CHANGELOG.md notebooks/*.md notebooks/instructor data/*.md qrr_lib tests tools
 
 clean:          ## remove the environment (models and cached embeddings stay in ~/.cache/qrr)

@@ -1,4 +1,5 @@
-"""qrr_lib: the small library behind the course *Quantum-Inspired Semantic Reranking with PyTorch*.
+"""qrr_lib: the small library behind the course *Quantum-Inspired Semantic Reranking
+with PyTorch*.
 
 Read it in the order of its stages, which is that of the lessons:
 
@@ -12,25 +13,81 @@ Read it in the order of its stages, which is that of the lessons:
     engine    12         vectors beyond one machine
     course    00         the command line, checks, plots: what no lesson derives
 
-Each stage imports only what stands above it (tests/test_house.py). Nothing heavy is imported until a name is used, so `import qrr_lib`
-takes milliseconds.
+Each stage imports only what stands above it (tests/test_house.py). Nothing heavy is
+imported until a name is used, so `import qrr_lib` takes milliseconds.
 """
+
 from __future__ import annotations
 
-from qrr_lib import files  # noqa: F401  (first: it sets thread and hub defaults)
+from qrr_lib import files  # first: it sets thread and hub defaults
 from qrr_lib.lazy import lazy_names
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy_names(__name__, {
-    "embed": ["Collection", "Document", "TextEmbedder", "default_model", "load_collection", "model_folder"],
-    "encode": ["Circuit", "QubitAnglePredictor", "QubitMap", "bloch_vectors", "encode", "fidelity", "local_fidelity", "log_fidelity", "overlap"],
-    "rank": ["FaissRetriever", "HybridIndex", "HybridReranker", "RankedDocument", "StateScorer", "TokenMatch", "TokenScorer", "evaluate",
-             "max_sim", "open_index", "per_query"],
-    "learn": ["Comparison", "TrainingResult", "compare", "train_head"],
-    "shots": ["depolarise", "estimate_variance", "measure_pairs", "measure_pairs_pennylane", "misread", "noisy_device", "order_agreement",
-              "qubit_fidelities", "same_order", "sample_fidelity", "sample_local_fidelity", "shot_order", "shots_for_gap", "spend_by_halving",
-              "spend_evenly"],
-    "serve": ["OnnxAngles", "RagPipeline", "cite", "export_onnx", "interleaved_times", "make_citer", "pack", "predict_in_batches",
-              "quantize_onnx", "ranking_error"],
-})
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "embed": [
+            "Collection",
+            "Document",
+            "TextEmbedder",
+            "default_model",
+            "load_collection",
+            "model_folder",
+        ],
+        "encode": [
+            "Circuit",
+            "QubitAnglePredictor",
+            "QubitMap",
+            "bloch_vectors",
+            "encode",
+            "fidelity",
+            "local_fidelity",
+            "log_fidelity",
+            "overlap",
+        ],
+        "rank": [
+            "FaissRetriever",
+            "HybridIndex",
+            "HybridReranker",
+            "RankedDocument",
+            "StateScorer",
+            "TokenMatch",
+            "TokenScorer",
+            "evaluate",
+            "max_sim",
+            "open_index",
+            "per_query",
+        ],
+        "learn": ["Comparison", "TrainingResult", "compare", "train_head"],
+        "shots": [
+            "depolarise",
+            "estimate_variance",
+            "measure_pairs",
+            "measure_pairs_pennylane",
+            "misread",
+            "noisy_device",
+            "order_agreement",
+            "qubit_fidelities",
+            "same_order",
+            "sample_fidelity",
+            "sample_local_fidelity",
+            "shot_order",
+            "shots_for_gap",
+            "spend_by_halving",
+            "spend_evenly",
+        ],
+        "serve": [
+            "OnnxAngles",
+            "RagPipeline",
+            "cite",
+            "export_onnx",
+            "interleaved_times",
+            "make_citer",
+            "pack",
+            "predict_in_batches",
+            "quantize_onnx",
+            "ranking_error",
+        ],
+    },
+)

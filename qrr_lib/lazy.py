@@ -1,4 +1,5 @@
 """Names of a package that are imported when they are first used."""
+
 from __future__ import annotations
 
 import importlib
@@ -6,7 +7,9 @@ import sys
 from collections.abc import Callable, Mapping
 
 
-def lazy_names(package: str, homes: Mapping[str, list[str]]) -> tuple[Callable, Callable, list[str]]:
+def lazy_names(
+    package: str, homes: Mapping[str, list[str]]
+) -> tuple[Callable, Callable, list[str]]:
     """Make a package's `__getattr__`, `__dir__` and `__all__` (PEP 562).
 
     Parameters
@@ -20,7 +23,9 @@ def lazy_names(package: str, homes: Mapping[str, list[str]]) -> tuple[Callable, 
 
     def __getattr__(name: str):
         if name not in module_of:
-            raise AttributeError(f"{package} has no {name!r}; it has {', '.join(every)}")
+            raise AttributeError(
+                f"{package} has no {name!r}; it has {', '.join(every)}"
+            )
         return getattr(importlib.import_module(f"{package}.{module_of[name]}"), name)
 
     def __dir__() -> list[str]:

@@ -1,4 +1,8 @@
-"""What all tests share. `pytest --all` adds the slow tier (light mode for every notebook, and more)."""
+"""What all tests share.
+
+`pytest --all` adds the slow tier (light mode for every notebook, and more).
+"""
+
 from __future__ import annotations
 
 import math
@@ -12,7 +16,9 @@ from qrr_lib.encode.circuit import Circuit
 
 
 def pytest_addoption(parser):
-    parser.addoption("--all", action="store_true", help="run the slow tier too (make test-all)")
+    parser.addoption(
+        "--all", action="store_true", help="run the slow tier too (make test-all)"
+    )
 
 
 def pytest_collection_modifyitems(config, items):
@@ -30,10 +36,14 @@ def rng() -> np.random.Generator:
 @pytest.fixture
 def random_angles():
     """Function (batch, circuit, seed) -> float64 angles, θ in [0, π], γ in [0, 2π]."""
+
     def make(batch: int, circuit: Circuit, seed: int = 0) -> torch.Tensor:
         generator = torch.Generator().manual_seed(seed)
-        unit = torch.rand(batch, *circuit.angle_shape, generator=generator, dtype=torch.float64)
+        unit = torch.rand(
+            batch, *circuit.angle_shape, generator=generator, dtype=torch.float64
+        )
         return unit * torch.tensor([math.pi, 2 * math.pi], dtype=torch.float64)
+
     return make
 
 
@@ -47,7 +57,9 @@ def empty_cache(tmp_path, monkeypatch):
 
 
 class ToyEmbedder:
-    """Stands in for TextEmbedder where a test is not about language: letters counted, scaled to length 1."""
+    """Stands in for TextEmbedder where a test is not about language: letters counted,
+    scaled to length 1.
+    """
 
     name, dim = "toy", 26
 
@@ -55,7 +67,10 @@ class ToyEmbedder:
         for text in texts:
             if not text.strip():
                 raise ValueError("text is empty")
-        counts = np.array([[t.lower().count(chr(97 + i)) + 0.01 for i in range(26)] for t in texts], dtype=np.float32)
+        counts = np.array(
+            [[t.lower().count(chr(97 + i)) + 0.01 for i in range(26)] for t in texts],
+            dtype=np.float32,
+        )
         return counts / np.linalg.norm(counts, axis=1, keepdims=True)
 
 
@@ -66,4 +81,6 @@ def toy_embedder():
 
 def pytest_report_header(config):
     from qrr_lib.embed.models import default_model
-    return f"embedding model: {default_model()}; cores: {os.cpu_count()}; tier: {'all' if config.getoption('--all') else 'test'}"
+
+    tier = "all" if config.getoption("--all") else "test"
+    return f"embedding model: {default_model()}; cores: {os.cpu_count()}; tier: {tier}"

@@ -1,4 +1,5 @@
 """The angle head: the brief's architecture, its ranges, its start, and its files."""
+
 from __future__ import annotations
 
 import math
@@ -13,8 +14,16 @@ from qrr_lib import Circuit, QubitAnglePredictor
 def test_default_is_the_recipe():
     head = QubitAnglePredictor()
     assert sum(p.numel() for p in head.parameters()) == 263_170
-    assert [type(m).__name__ for m in head.layers] == ["Linear", "ReLU", "Linear", "ReLU", "Linear"]
-    assert [(m.in_features, m.out_features) for m in head.layers if isinstance(m, nn.Linear)] == [(768, 256), (256, 256), (256, 2)]
+    assert [type(m).__name__ for m in head.layers] == [
+        "Linear",
+        "ReLU",
+        "Linear",
+        "ReLU",
+        "Linear",
+    ]
+    assert [
+        (m.in_features, m.out_features) for m in head.layers if isinstance(m, nn.Linear)
+    ] == [(768, 256), (256, 256), (256, 2)]
 
 
 @pytest.mark.parametrize("circuit", [Circuit(), Circuit(4, 3, "cz_ring"), Circuit(64)])
@@ -25,7 +34,9 @@ def test_shape_and_ranges(circuit):
     theta, gamma = angles.unbind(-1)
     assert 0 <= theta.min() and theta.max() <= math.pi + 1e-6
     assert 0 <= gamma.min() and gamma.max() <= 2 * math.pi + 1e-6
-    assert theta.max() > 3 and gamma.max() > 5 and gamma.min() < 1, "large inputs should reach both ends of the ranges"
+    assert theta.max() > 3 and gamma.max() > 5 and gamma.min() < 1, (
+        "large inputs should reach both ends of the ranges"
+    )
 
 
 def test_xavier_start_and_seeds():
@@ -70,6 +81,7 @@ def test_a_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
 
     def broken(*args, **kwargs):
         raise OSError("disk full")
+
     monkeypatch.setattr(safetensors.torch, "save_file", broken)
     with pytest.raises(OSError, match="disk full"):
         QubitAnglePredictor(24, 8, seed=1).save(path)

@@ -1,8 +1,11 @@
-"""The course in a real JupyterLab in a real browser (slow tier): what a visitor of Binder sees and does.
+"""The course in a real JupyterLab in a real browser (slow tier): what a visitor of
+Binder sees and does.
 
-Needs Playwright and a Chromium: the distribution's (`apt-get install chromium`), or `python -m playwright install chromium`;
-QRR_CHROMIUM names another. Screenshots go to artefacts/browser/, which git ignores.
+Needs Playwright and a Chromium: the distribution's (`apt-get install chromium`), or
+`python -m playwright install chromium`; QRR_CHROMIUM names another. Screenshots go to
+artefacts/browser/, which git ignores.
 """
+
 from __future__ import annotations
 
 import json
@@ -15,12 +18,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import rehearsal
+
+import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-import rehearsal  # noqa: E402
-
-import notebooks  # noqa: E402
 
 pytestmark = pytest.mark.slow
 SHOTS = ROOT / "artefacts" / "browser"
@@ -30,22 +32,38 @@ TOKEN = "browser"
 
 def chromium(playwright) -> str | None:
     own = playwright.chromium.executable_path
-    names = [os.environ.get("QRR_CHROMIUM"), *map(shutil.which, ("chromium", "chromium-browser", "google-chrome")), own]
+    names = [
+        os.environ.get("QRR_CHROMIUM"),
+        *map(shutil.which, ("chromium", "chromium-browser", "google-chrome")),
+        own,
+    ]
     return next((name for name in names if name and Path(name).exists()), None)
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """(address, folder) of a JupyterLab that serves a copy of the course, so that nothing here is saved over."""
+    """(address, folder) of a JupyterLab that serves a copy of the course, so that
+    nothing here is saved over.
+    """
     folder = rehearsal.clean_copy(tmp_path_factory.mktemp("lab").resolve() / "course")
     home = folder.parent / "home"
     settings = home / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
-    # Binder answers the question about news for its visitors; a test has to answer it itself
-    (settings / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}), encoding="utf-8")
-    environment = {**os.environ, "QRR_MODEL": "all-MiniLM-L6-v2", "QRR_OFFLINE": "1", "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
-                   "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"), "JUPYTER_DATA_DIR": str(home / "data"),
-                   "JUPYTER_CONFIG_DIR": str(home / "config"), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    # Binder answers the question about news for its visitors; a test has to answer it
+    # itself
+    (settings / "notification.jupyterlab-settings").write_text(
+        json.dumps({"fetchNews": "false", "checkForUpdates": False}), encoding="utf-8"
+    )
+    environment = {
+        **os.environ,
+        "QRR_MODEL": "all-MiniLM-L6-v2",
+        "QRR_OFFLINE": "1",
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
     server, address = rehearsal.start_lab(folder, environment, [], TOKEN)
     yield address, folder
     rehearsal.stop(server)
@@ -53,24 +71,35 @@ def lab(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="Playwright is not installed"
+    )
     with sync_api.sync_playwright() as playwright:
         path = chromium(playwright)
         if path is None:
-            pytest.skip("no Chromium: apt-get install chromium, or python -m playwright install chromium")
+            pytest.skip(
+                "no Chromium: apt-get install chromium, or python -m playwright "
+                "install chromium"
+            )
         SHOTS.mkdir(parents=True, exist_ok=True)
-        instance = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        instance = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
+        )
         yield instance
         instance.close()
 
 
 @pytest.fixture
 def page(browser, lab):
-    """A page of a laptop's size that remembers what went wrong in it; its kernels are shut down afterwards."""
+    """A page of a laptop's size that remembers what went wrong in it; its kernels are
+    shut down afterwards.
+    """
     context = browser.new_context(viewport=LAPTOP)
     page = context.new_page()
     page.troubles = []
-    page.on("console", lambda m: page.troubles.append(m.text) if m.type == "error" else None)
+    page.on(
+        "console", lambda m: page.troubles.append(m.text) if m.type == "error" else None
+    )
     page.on("pageerror", lambda e: page.troubles.append(str(e)))
     yield page
     context.close()
@@ -81,15 +110,27 @@ def page(browser, lab):
 def ask(lab, path: str, method: str = "GET", body: dict | None = None) -> bytes:
     """One request to the server's own interface."""
     data = json.dumps(body).encode() if body else None
-    request = urllib.request.Request(f"{lab[0]}{path}?token={TOKEN}", data=data, method=method, headers={"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        f"{lab[0]}{path}?token={TOKEN}",
+        data=data,
+        method=method,
+        headers={"Content-Type": "application/json"},
+    )
     with urllib.request.urlopen(request, timeout=30) as answer:
         return answer.read()
 
 
 def visit(page, lab, notebook: str) -> None:
-    """Open a notebook by the address that Binder's launcher uses, and wait for its kernel."""
-    page.goto(f"{lab[0]}/lab/tree/notebooks/{notebook}?token={TOKEN}&reset", wait_until="domcontentloaded")
-    page.locator(".jp-NotebookPanel:visible .jp-Notebook .jp-Cell").first.wait_for(timeout=90_000)
+    """Open a notebook by the address that Binder's launcher uses, and wait for its
+    kernel.
+    """
+    page.goto(
+        f"{lab[0]}/lab/tree/notebooks/{notebook}?token={TOKEN}&reset",
+        wait_until="domcontentloaded",
+    )
+    page.locator(".jp-NotebookPanel:visible .jp-Notebook .jp-Cell").first.wait_for(
+        timeout=90_000
+    )
     page.get_by_text(re.compile(r"Python 3.*\| Idle")).first.wait_for(timeout=90_000)
 
 
@@ -97,11 +138,15 @@ def menu(page, *names: str) -> None:
     """Choose from the menu bar."""
     page.locator(".lm-MenuBar-item", has_text=re.compile(f"^{names[0]}$")).click()
     for name in names[1:]:
-        page.locator(".lm-Menu-item:visible", has_text=re.compile(f"^{name}")).first.click()
+        page.locator(
+            ".lm-Menu-item:visible", has_text=re.compile(f"^{name}")
+        ).first.click()
 
 
 def run_all(page, lab, notebook: str, seconds: int = 240) -> list:
-    """Run > Run All Cells; wait, save, and return the code cells as the server now holds them. No cell may have failed."""
+    """Run > Run All Cells; wait, save, and return the code cells as the server now
+    holds them. No cell may have failed.
+    """
     menu(page, "Run", "Run All Cells")
     path = lab[1] / "notebooks" / notebook
     cells = []
@@ -110,19 +155,34 @@ def run_all(page, lab, notebook: str, seconds: int = 240) -> list:
         if page.get_by_text(re.compile(r"Python 3.*\| Idle")).count():
             page.keyboard.press("Control+s")
             page.wait_for_timeout(1500)
-            cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-            if sorted(cell.execution_count or 0 for cell in cells) == list(range(1, len(cells) + 1)):
+            cells = [
+                cell
+                for cell in nbformat.read(path, as_version=4).cells
+                if cell.cell_type == "code"
+            ]
+            if sorted(cell.execution_count or 0 for cell in cells) == list(
+                range(1, len(cells) + 1)
+            ):
                 break
     else:
         page.screenshot(path=SHOTS / "stuck.png")
-        raise AssertionError(f"{notebook} did not finish: {[cell.execution_count for cell in cells]}")
-    failed = [o.get("evalue") for cell in cells for o in cell.outputs if o.output_type == "error"]
+        raise AssertionError(
+            f"{notebook} did not finish: {[cell.execution_count for cell in cells]}"
+        )
+    failed = [
+        o.get("evalue")
+        for cell in cells
+        for o in cell.outputs
+        if o.output_type == "error"
+    ]
     assert not failed, failed
     return cells
 
 
 def scroll_to(page, locator, steps: int = 150):
-    """Turn the wheel from the top until `locator` is there (JupyterLab draws only what is near the window)."""
+    """Turn the wheel from the top until `locator` is there (JupyterLab draws only what
+    is near the window).
+    """
     panel = page.locator(".jp-NotebookPanel:visible .jp-WindowedPanel-outer")
     panel.evaluate("element => { element.scrollTop = 0 }")
     page.wait_for_timeout(500)
@@ -139,13 +199,22 @@ def scroll_to(page, locator, steps: int = 150):
 
 def theme(lab, name: str) -> None:
     """Choose JupyterLab's colours, as the menu Settings > Theme would."""
-    ask(lab, "/lab/api/settings/@jupyterlab/apputils-extension:themes", "PUT", {"raw": json.dumps({"theme": name})})
+    ask(
+        lab,
+        "/lab/api/settings/@jupyterlab/apputils-extension:themes",
+        "PUT",
+        {"raw": json.dumps({"theme": name})},
+    )
 
 
 def fits(page, locator) -> bool:
     """Is the element as wide as it wants to be, inside the window?"""
     box = locator.bounding_box()
-    return box["x"] >= 0 and box["x"] + box["width"] <= LAPTOP["width"] + 1 and locator.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
+    return (
+        box["x"] >= 0
+        and box["x"] + box["width"] <= LAPTOP["width"] + 1
+        and locator.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
+    )
 
 
 def first_cells(page) -> str:
@@ -157,8 +226,18 @@ def test_lesson_00_runs_by_the_launchers_address(page, lab):
     page.screenshot(path=SHOTS / "00_first_sight.png")
     assert "Welcome: is the machine ready" in first_cells(page)
     run_all(page, lab, "00_welcome.ipynb")
-    table = scroll_to(page, page.locator(".jp-OutputArea-output:visible pre", has_text=re.compile(r"^1\. .*cosine \d")))
-    rows = re.findall(r"^(\d)\. .+cosine \d\.\d{3}  overlap [01]\.\d{5}  final \d\.\d{3}", table.inner_text(), re.MULTILINE)
+    table = scroll_to(
+        page,
+        page.locator(
+            ".jp-OutputArea-output:visible pre",
+            has_text=re.compile(r"^1\. .*cosine \d"),
+        ),
+    )
+    rows = re.findall(
+        r"^(\d)\. .+cosine \d\.\d{3}  overlap [01]\.\d{5}  final \d\.\d{3}",
+        table.inner_text(),
+        re.MULTILINE,
+    )
     assert rows == ["1", "2", "3", "4", "5"]
     assert fits(page, table), "the ranking table is cut off at a laptop's width"
     page.screenshot(path=SHOTS / "00_ranking.png")
@@ -169,27 +248,37 @@ def test_lesson_00_runs_by_the_launchers_address(page, lab):
 
 
 def test_moving_alpha_changes_the_ranking(page, lab):
-    """With the keyboard alone, once the slider has the focus: that path must exist, too."""
+    """With the keyboard alone, once the slider has the focus: that path must exist,
+    too.
+    """
     visit(page, lab, "06_full_rerank.ipynb")
     run_all(page, lab, "06_full_rerank.ipynb")
     handle = scroll_to(page, page.locator(".widget-slider:visible .noUi-handle"))
-    shown = page.locator(".jupyter-widgets.widget-output:visible, .widget-output:visible").first
+    shown = page.locator(
+        ".jupyter-widgets.widget-output:visible, .widget-output:visible"
+    ).first
     before = shown.inner_text()
     assert len(re.findall(r"^\d\. \(was", before, re.MULTILINE)) == 5
     shown.scroll_into_view_if_needed()
     page.wait_for_timeout(700)
     page.screenshot(path=SHOTS / "06_alpha_half.png")
     handle.focus()
-    page.keyboard.press("Home")                                 # α = 0
+    page.keyboard.press("Home")  # α = 0
     page.wait_for_timeout(2500)
     after = shown.inner_text()
     shown.scroll_into_view_if_needed()
     page.wait_for_timeout(700)
     page.screenshot(path=SHOTS / "06_alpha_zero.png")
     assert len(re.findall(r"^\d\. \(was", after, re.MULTILINE)) == 5 and after != before
-    page.keyboard.press("End")                                  # α = 1: cosine's own order
+    page.keyboard.press("End")  # α = 1: cosine's own order
     page.wait_for_timeout(2500)
-    assert re.findall(r"\(was +(\d+)\)", shown.inner_text()) == ["1", "2", "3", "4", "5"]
+    assert re.findall(r"\(was +(\d+)\)", shown.inner_text()) == [
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+    ]
     assert page.troubles == []
 
 
@@ -198,14 +287,23 @@ def test_an_exercise_and_its_checker(page, lab):
     visit(page, lab, name)
     cells = run_all(page, lab, name)
     said = "".join(o.get("text", "") for cell in cells for o in cell.outputs)
-    assert said.count("⏳") == sum("check" in notebooks.tags(cell) for cell in cells) and "✅" not in said
-    solution = nbformat.read(ROOT / "notebooks" / "solutions" / "00_welcome.ipynb", as_version=4)
-    answer = next(cell.source for cell in solution.cells if "exercise" in notebooks.tags(cell))
-    scroll_to(page, page.locator(".jp-CodeCell:visible", has_text="raise NotImplementedError")).locator(".cm-content").click()
+    assert (
+        said.count("⏳") == sum("check" in notebooks.tags(cell) for cell in cells)
+        and "✅" not in said
+    )
+    solution = nbformat.read(
+        ROOT / "notebooks" / "solutions" / "00_welcome.ipynb", as_version=4
+    )
+    answer = next(
+        cell.source for cell in solution.cells if "exercise" in notebooks.tags(cell)
+    )
+    scroll_to(
+        page, page.locator(".jp-CodeCell:visible", has_text="raise NotImplementedError")
+    ).locator(".cm-content").click()
     page.keyboard.press("Control+a")
     page.keyboard.insert_text(answer)
-    page.keyboard.press("Shift+Enter")                          # define the answer
-    page.keyboard.press("Shift+Enter")                          # run the checker
+    page.keyboard.press("Shift+Enter")  # define the answer
+    page.keyboard.press("Shift+Enter")  # run the checker
     page.get_by_text("✅ Exercise 1").first.wait_for(timeout=30_000)
     page.screenshot(path=SHOTS / "exercise_passed.png")
     assert page.troubles == []
@@ -214,15 +312,23 @@ def test_an_exercise_and_its_checker(page, lab):
 @pytest.mark.parametrize("colours", ["JupyterLab Light", "JupyterLab Dark"])
 @pytest.mark.parametrize("path", notebooks.lessons(), ids=lambda p: p.stem)
 def test_every_figure_and_table_fits_a_laptop(page, lab, path, colours):
-    """As stored, without running: nothing is wider than the page, figures keep their white ground, in both themes."""
-    shutil.copy2(path, lab[1] / "notebooks" / path.name)        # another test may have run and saved it, sliders included
+    """As stored, without running: nothing is wider than the page, figures keep their
+    white ground, in both themes.
+    """
+    # another test may have run and saved it, sliders included
+    shutil.copy2(path, lab[1] / "notebooks" / path.name)
     theme(lab, colours)
     visit(page, lab, path.name)
     dark = page.evaluate("document.body.dataset.jpThemeLight") == "false"
     assert dark == colours.endswith("Dark")
     panel = page.locator(".jp-NotebookPanel:visible .jp-WindowedPanel-outer")
     stored = nbformat.read(path, as_version=4)
-    pictures = [o for c in stored.cells for o in c.get("outputs", []) if "image/png" in o.get("data", {})]
+    pictures = [
+        o
+        for c in stored.cells
+        for o in c.get("outputs", [])
+        if "image/png" in o.get("data", {})
+    ]
     seen, wide = set(), set()
     for _ in range(150):
         for image in page.locator(".jp-OutputArea-output:visible img").all():
@@ -234,13 +340,20 @@ def test_every_figure_and_table_fits_a_laptop(page, lab, path, colours):
                 if len(seen) == 1:
                     image.scroll_into_view_if_needed()
                     page.wait_for_timeout(500)
-                    page.screenshot(path=SHOTS / f"{path.stem}_{'dark' if dark else 'light'}.png")
+                    page.screenshot(
+                        path=SHOTS / f"{path.stem}_{'dark' if dark else 'light'}.png"
+                    )
         for table in page.locator(".jp-RenderedMarkdown:visible table").all():
             if not fits(page, table):
                 wide.add(table.inner_text()[:60])
-        if panel.evaluate("e => { const at = e.scrollTop; e.scrollTop += 500; return e.scrollTop === at }"):
+        if panel.evaluate(
+            "e => { const at = e.scrollTop; e.scrollTop += 500; return e.scrollTop === "
+            "at }"
+        ):
             break
         page.wait_for_timeout(150)
-    assert len(seen) == len(pictures), f"{len(seen)} of {len(pictures)} figures were drawn"
+    assert len(seen) == len(pictures), (
+        f"{len(seen)} of {len(pictures)} figures were drawn"
+    )
     assert not wide, wide
     assert page.troubles == []

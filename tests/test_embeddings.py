@@ -1,4 +1,5 @@
 """Embeddings: unit vectors, one payment per text, and a cache that survives damage."""
+
 from __future__ import annotations
 
 import sqlite3
@@ -13,7 +14,11 @@ from qrr_lib import TextEmbedder
 from qrr_lib.embed.cache import EmbeddingCache, text_key
 from qrr_lib.embed.models import default_model, model_spec
 
-TEXTS = ["A qubit is a unit vector.", "Bread rises overnight in a cool kitchen.", "A qubit is a unit vector."]
+TEXTS = [
+    "A qubit is a unit vector.",
+    "Bread rises overnight in a cool kitchen.",
+    "A qubit is a unit vector.",
+]
 
 
 class Counting:
@@ -24,7 +29,9 @@ class Counting:
 
     def encode(self, texts, **options):
         self.seen += texts
-        vectors = np.stack([np.random.default_rng(len(t)).normal(size=self.dim) for t in texts])
+        vectors = np.stack(
+            [np.random.default_rng(len(t)).normal(size=self.dim) for t in texts]
+        )
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
@@ -45,11 +52,14 @@ def again(embedder):
 def test_real_model_gives_unit_vectors_in_order():
     embedder = TextEmbedder(cache=False)
     vectors = embedder.encode(TEXTS)
-    assert vectors.shape == (3, model_spec(default_model()).dim) and vectors.dtype == np.float32
+    assert (
+        vectors.shape == (3, model_spec(default_model()).dim)
+        and vectors.dtype == np.float32
+    )
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     assert np.allclose(vectors[0], vectors[2]) and vectors[0] @ vectors[1] < 0.5
     tokens = embedder.encode_tokens(TEXTS[:1])[0]
-    assert tokens.shape == (8, embedder.dim)                # a, qu, ##bit, is, a, unit, vector, .
+    assert tokens.shape == (8, embedder.dim)  # a, qu, ##bit, is, a, unit, vector, .
     assert np.allclose(np.linalg.norm(tokens, axis=1), 1, atol=1e-5)
 
 
@@ -61,10 +71,21 @@ def test_each_text_is_computed_once(embedder):
 
 
 def test_models_do_not_share_a_cache_file():
-    assert EmbeddingCache(model_spec("all-MiniLM-L6-v2")).path != EmbeddingCache(model_spec("all-mpnet-base-v2")).path
+    assert (
+        EmbeddingCache(model_spec("all-MiniLM-L6-v2")).path
+        != EmbeddingCache(model_spec("all-mpnet-base-v2")).path
+    )
 
 
-@pytest.mark.parametrize("texts, message", [([""], "text 0 is empty"), (["fine", "  "], "text 1 is empty"), ("one string", "wrap"), ([3], "not str")])
+@pytest.mark.parametrize(
+    "texts, message",
+    [
+        ([""], "text 0 is empty"),
+        (["fine", "  "], "text 1 is empty"),
+        ("one string", "wrap"),
+        ([3], "not str"),
+    ],
+)
 def test_bad_texts(embedder, texts, message):
     with pytest.raises(ValueError, match=message):
         embedder.encode(texts)
@@ -86,14 +107,17 @@ def test_a_damaged_file_is_rebuilt_and_said_once(embedder, capsys):
     second.encode(TEXTS)
     second.encode(TEXTS)
     assert capsys.readouterr().err.count("damaged") == 1
-    assert second._model.seen == TEXTS[:2]                  # computed once more, then cached again
+    assert second._model.seen == TEXTS[:2]  # computed once more, then cached again
     assert path.with_suffix(".damaged").exists()
 
 
 def test_a_damaged_row_is_computed_again(embedder, capsys):
     good = embedder.encode(TEXTS)
     with sqlite3.connect(embedder._cache.path) as db:
-        db.execute("UPDATE vectors SET vector = zeroblob(1536) WHERE key = ?", (text_key(TEXTS[0]),))
+        db.execute(
+            "UPDATE vectors SET vector = zeroblob(1536) WHERE key = ?",
+            (text_key(TEXTS[0]),),
+        )
     db.close()
     second = again(embedder)
     assert np.array_equal(second.encode(TEXTS), good)
@@ -108,11 +132,13 @@ def test_an_unwritable_cache_only_warns(monkeypatch, tmp_path):
     embedder._model = Counting(embedder.dim)
     with pytest.warns(UserWarning, match="QRR_CACHE_DIR"):
         assert embedder.encode(TEXTS).shape == (3, 384)
-    assert embedder.encode(TEXTS).shape == (3, 384)         # and is quiet from then on
+    assert embedder.encode(TEXTS).shape == (3, 384)  # and is quiet from then on
 
 
 def test_a_kill_in_mid_write_loses_nothing(embedder, tmp_path):
-    """Kill a process that is inside a write transaction: what was stored before is still there, whole."""
+    """Kill a process that is inside a write transaction: what was stored before is
+    still there, whole.
+    """
     before = embedder.encode(TEXTS)
     script = textwrap.dedent("""
         import os, sqlite3, sys
@@ -120,10 +146,13 @@ def test_a_kill_in_mid_write_loses_nothing(embedder, tmp_path):
         db.execute("PRAGMA cache_size = 1")
         db.execute("BEGIN")
         for i in range(3000):
-            db.execute("INSERT INTO vectors VALUES (?, zeroblob(1536), 0)", (i.to_bytes(32, "big"),))
+            key = i.to_bytes(32, "big")
+            db.execute("INSERT INTO vectors VALUES (?, zeroblob(1536), 0)", (key,))
         os._exit(9)
     """)
-    done = subprocess.run([sys.executable, "-c", script, str(embedder._cache.path)], check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(embedder._cache.path)], check=False
+    )
     assert done.returncode == 9
     second = again(embedder)
     assert np.array_equal(second.encode(TEXTS), before) and second._model.seen == []

@@ -1,4 +1,7 @@
-"""Three frameworks, one state: equal in every amplitude, bit order and phase included."""
+"""Three frameworks, one state: equal in every amplitude, bit order and phase
+included.
+"""
+
 from __future__ import annotations
 
 import math
@@ -6,7 +9,15 @@ import math
 import pytest
 import torch
 
-from qrr_lib import Circuit, bloch_vectors, encode, fidelity, local_fidelity, log_fidelity, overlap
+from qrr_lib import (
+    Circuit,
+    bloch_vectors,
+    encode,
+    fidelity,
+    local_fidelity,
+    log_fidelity,
+    overlap,
+)
 
 BACKENDS = ["torch", "qiskit", "pennylane", "lightning"]
 
@@ -14,7 +25,11 @@ BACKENDS = ["torch", "qiskit", "pennylane", "lightning"]
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_one_qubit_by_hand(backend):
     """θ = π/3, γ = π/2: RY gives (cos π/6, sin π/6); RZ multiplies by e^{∓iπ/4}."""
-    state = encode(torch.tensor([[[[math.pi / 3, math.pi / 2]]]], dtype=torch.float64), Circuit(), backend)[0]
+    state = encode(
+        torch.tensor([[[[math.pi / 3, math.pi / 2]]]], dtype=torch.float64),
+        Circuit(),
+        backend,
+    )[0]
     phase = complex(math.cos(math.pi / 4), math.sin(math.pi / 4))
     assert abs(state[0].item() - math.cos(math.pi / 6) * phase.conjugate()) < 1e-9
     assert abs(state[1].item() - math.sin(math.pi / 6) * phase) < 1e-9
@@ -29,11 +44,25 @@ def test_qubit_0_is_leftmost(backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS[1:])
-@pytest.mark.parametrize("circuit", [Circuit(1), Circuit(2), Circuit(5), Circuit(3, 2, "cz_ring"), Circuit(4, 3, "cnot_chain", True)], ids=str)
+@pytest.mark.parametrize(
+    "circuit",
+    [
+        Circuit(1),
+        Circuit(2),
+        Circuit(5),
+        Circuit(3, 2, "cz_ring"),
+        Circuit(4, 3, "cnot_chain", True),
+    ],
+    ids=str,
+)
 def test_same_amplitudes(backend, circuit, random_angles):
     angles = random_angles(20, circuit)
-    assert (encode(angles, circuit, backend) - encode(angles, circuit)).abs().max() < 1e-6
-    assert (encode(angles.float(), circuit).to(torch.complex128) - encode(angles, circuit)).abs().max() < 1e-6
+    assert (
+        encode(angles, circuit, backend) - encode(angles, circuit)
+    ).abs().max() < 1e-6
+    assert (
+        encode(angles.float(), circuit).to(torch.complex128) - encode(angles, circuit)
+    ).abs().max() < 1e-6
 
 
 def test_fidelity_is_the_closed_form(random_angles):
@@ -44,8 +73,12 @@ def test_fidelity_is_the_closed_form(random_angles):
     assert (overlap(states, states) ** 2 - closed).abs().max() < 1e-12
     many = random_angles(10, Circuit(6), seed=1)
     states, vectors = encode(many, Circuit(6)), bloch_vectors(many)
-    assert (fidelity(states, states) - log_fidelity(vectors, vectors).exp()).abs().max() < 1e-12
-    assert torch.allclose(local_fidelity(vectors, vectors).diagonal(), torch.ones(10, dtype=torch.float64))
+    assert (
+        fidelity(states, states) - log_fidelity(vectors, vectors).exp()
+    ).abs().max() < 1e-12
+    assert torch.allclose(
+        local_fidelity(vectors, vectors).diagonal(), torch.ones(10, dtype=torch.float64)
+    )
 
 
 def test_clear_errors(random_angles):
@@ -58,6 +91,12 @@ def test_clear_errors(random_angles):
     with pytest.raises(ValueError, match="one layer"):
         bloch_vectors(torch.zeros(1, 2, 3, 2))
     too_many = {"n_qubits": 13, "n_layers": 2, "entangler": "cz_ring"}
-    for wrong in ({"n_qubits": 0}, {"n_qubits": 2.5}, {"n_layers": 5}, {"entangler": "ring"}, too_many):
+    for wrong in (
+        {"n_qubits": 0},
+        {"n_qubits": 2.5},
+        {"n_layers": 5},
+        {"entangler": "ring"},
+        too_many,
+    ):
         with pytest.raises(ValueError):
             Circuit(**wrong)

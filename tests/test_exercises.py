@@ -1,24 +1,30 @@
-"""Every exercise proves itself: solution passes, untouched stub does not, two seeded wrong answers fail with a helpful message."""
+"""Every exercise proves itself: solution passes, untouched stub does not, two seeded
+wrong answers fail with a helpful message.
+"""
+
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 
+import notebooks
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-import notebooks  # noqa: E402
 
 SOLUTIONS = notebooks.solutions()
 BLOCK = re.compile(r'^# %% exercise (\d+), wrong (\d+): must say "(.+)"$', re.MULTILINE)
 
 
 def wrong_answers(lesson: str) -> dict[int, list[tuple[str, str]]]:
-    """{exercise number: [(code, text that the checker must show)]} from tests/wrong_answers/NN.py."""
-    text = (ROOT / "tests" / "wrong_answers" / f"{lesson}.py").read_text(encoding="utf-8")
+    """{exercise number: [(code, text that the checker must show)]} from
+    tests/wrong_answers/NN.py.
+    """
+    text = (ROOT / "tests" / "wrong_answers" / f"{lesson}.py").read_text(
+        encoding="utf-8"
+    )
     parts = BLOCK.split(text)[1:]
     found: dict[int, list[tuple[str, str]]] = {}
     for number, _, message, code in zip(*[iter(parts)] * 4):
@@ -47,13 +53,22 @@ def test_exercises_prove_themselves(path, capsys, monkeypatch):
             number, waiting = number + 1, cell.source
         elif "check" in notebooks.tags(cell) and waiting is not None:
             stub = notebooks.STUB.sub(r"\1raise NotImplementedError\n", waiting + "\n")
-            assert stub != waiting + "\n", f"exercise {number} has no BEGIN SOLUTION / END SOLUTION"
+            assert stub != waiting + "\n", (
+                f"exercise {number} has no BEGIN SOLUTION / END SOLUTION"
+            )
             assert verdict(stub, cell.source).startswith("⏳")
-            assert len(wrong.get(number, [])) >= 2, f"exercise {number} needs two wrong answers in tests/wrong_answers/{path.stem[:2]}.py"
+            assert len(wrong.get(number, [])) >= 2, (
+                f"exercise {number} needs two wrong answers in "
+                f"tests/wrong_answers/{path.stem[:2]}.py"
+            )
             for code, message in wrong[number]:
                 said = verdict(code, cell.source)
-                assert said.startswith("❌") and message in said, f"exercise {number}: expected {message!r} in {said!r}"
-            assert verdict(waiting, cell.source).startswith("✅"), f"exercise {number}: the solution does not pass"
+                assert said.startswith("❌") and message in said, (
+                    f"exercise {number}: expected {message!r} in {said!r}"
+                )
+            assert verdict(waiting, cell.source).startswith("✅"), (
+                f"exercise {number}: the solution does not pass"
+            )
             waiting = None
         else:
             exec(compile(cell.source, path.stem, "exec"), space)
@@ -64,8 +79,14 @@ def test_exercises_prove_themselves(path, capsys, monkeypatch):
 def test_exercise_notebook_is_the_generated_one(path):
     target = notebooks.EXERCISES / path.name
     made = notebooks.exercise_from(nbformat.read(path, as_version=4))
-    assert nbformat.read(target, as_version=4) == made, f"{target.name} is stale: run python tools/notebooks.py exercises"
+    assert nbformat.read(target, as_version=4) == made, (
+        f"{target.name} is stale: run python tools/notebooks.py exercises"
+    )
 
 
 def test_every_lesson_has_a_solution_and_nothing_is_left_over():
-    assert [p.name for p in notebooks.lessons()] == [p.name for p in SOLUTIONS] == [p.name for p in sorted(notebooks.EXERCISES.glob("*.ipynb"))]
+    assert (
+        [p.name for p in notebooks.lessons()]
+        == [p.name for p in SOLUTIONS]
+        == [p.name for p in sorted(notebooks.EXERCISES.glob("*.ipynb"))]
+    )

@@ -1,4 +1,7 @@
-"""One-stage search by the hybrid score: the features, the exact index against full reranking, the compressed ones, and refusals."""
+"""One-stage search by the hybrid score: the features, the exact index against full
+reranking, the compressed ones, and refusals.
+"""
+
 from __future__ import annotations
 
 import itertools
@@ -7,18 +10,35 @@ import numpy as np
 import pytest
 import torch
 
-from qrr_lib import Circuit, FaissRetriever, HybridReranker, QubitAnglePredictor, StateScorer, encode, fidelity
+from qrr_lib import (
+    Circuit,
+    FaissRetriever,
+    HybridReranker,
+    QubitAnglePredictor,
+    StateScorer,
+    encode,
+    fidelity,
+)
 from qrr_lib.encode.heads import EquatorialHead, load_head
 from qrr_lib.files import data_dir
 from qrr_lib.rank.hybrid_index import HybridIndex
 from qrr_lib.rank.one_inner_product import HybridFeatures, pauli_features
 
-CIRCUITS = [Circuit(), Circuit(2), Circuit(3, 2, "cz_ring"), Circuit(4, 2, "cnot_chain"), Circuit(2, 3, "cnot_chain", trailing=True)]
+CIRCUITS = [
+    Circuit(),
+    Circuit(2),
+    Circuit(3, 2, "cz_ring"),
+    Circuit(4, 2, "cnot_chain"),
+    Circuit(2, 3, "cnot_chain", trailing=True),
+]
 SCORERS = {
-    "one qubit": (Circuit(), "fidelity"), "one qubit, local": (Circuit(), "local_fidelity"),
+    "one qubit": (Circuit(), "fidelity"),
+    "one qubit, local": (Circuit(), "local_fidelity"),
     "one qubit, geometric": (Circuit(), "geometric_fidelity"),
-    "64 qubits, local": (Circuit(64), "local_fidelity"), "3 entangled, local": (Circuit(3, 2, "cz_ring"), "local_fidelity"),
-    "3 entangled": (Circuit(3, 2, "cz_ring"), "fidelity"), "4 product": (Circuit(4), "fidelity"),
+    "64 qubits, local": (Circuit(64), "local_fidelity"),
+    "3 entangled, local": (Circuit(3, 2, "cz_ring"), "local_fidelity"),
+    "3 entangled": (Circuit(3, 2, "cz_ring"), "fidelity"),
+    "4 product": (Circuit(4), "fidelity"),
 }
 
 
@@ -50,16 +70,26 @@ def test_pauli_features_give_the_fidelity(circuit, random_angles):
     features = pauli_features(states)
     n = circuit.n_qubits
     assert features.shape == (20, 4**n - 1) and not features.is_complex()
-    assert (0.5**n + (1 - 0.5**n) * features @ features.T - fidelity(states, states)).abs().max() < 1e-12
-    assert (features.norm(dim=1) - 1).abs().max() < 1e-12               # pure states
+    assert (
+        0.5**n + (1 - 0.5**n) * features @ features.T - fidelity(states, states)
+    ).abs().max() < 1e-12
+    assert (features.norm(dim=1) - 1).abs().max() < 1e-12  # pure states
 
 
 def test_pauli_features_are_expectation_values_in_the_stated_order(random_angles):
     circuit = Circuit(2, 2, "cz_ring")
     states = encode(random_angles(5, circuit), circuit)
-    paulis = [np.eye(2), np.array([[0, 1], [1, 0]]), np.array([[0, -1j], [1j, 0]]), np.diag([1, -1])]
+    paulis = [
+        np.eye(2),
+        np.array([[0, 1], [1, 0]]),
+        np.array([[0, -1j], [1j, 0]]),
+        np.diag([1, -1]),
+    ]
     strings = [np.kron(a, b) for a, b in itertools.product(paulis, repeat=2)][1:]
-    expected = np.array([[(s.conj() @ p @ s).real for p in strings] for s in states.numpy()]) / 3**0.5
+    expected = (
+        np.array([[(s.conj() @ p @ s).real for p in strings] for s in states.numpy()])
+        / 3**0.5
+    )
     assert np.abs(pauli_features(states).numpy() - expected).max() < 1e-12
 
 
@@ -70,11 +100,14 @@ def test_inner_product_is_the_hybrid_score(name, alpha, fixed, rng):
     vectors, queries, states = unit(rng, 50), unit(rng, 6), scorer(name)
     features = HybridFeatures(states, alpha if fixed else None)
     rows, asked = features.documents(vectors), features.queries(queries, alpha)
-    expected = alpha * queries @ vectors.T + (1 - alpha) * states.score(states.encode(queries), states.encode(vectors))
+    expected = alpha * queries @ vectors.T + (1 - alpha) * states.score(
+        states.encode(queries), states.encode(vectors)
+    )
     assert np.abs(asked @ rows.T + features.offset(alpha) - expected).max() < 2e-6
     assert rows.shape[1] == features.row_width(24) and rows.shape[1] % 8 == 0
     if not fixed:
-        assert np.array_equal(rows[:, :24], vectors)                    # stored unscaled: α is not in there
+        # stored unscaled: α is not in there
+        assert np.array_equal(rows[:, :24], vectors)
         cosine, quantum = features.parts(queries[0], rows)
         assert np.abs(alpha * cosine + (1 - alpha) * quantum - expected[0]).max() < 2e-6
 
@@ -82,7 +115,9 @@ def test_inner_product_is_the_hybrid_score(name, alpha, fixed, rng):
 @pytest.mark.parametrize("name", SCORERS)
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 0.9])
 def test_one_stage_equals_reranking_everything(name, alpha, rng):
-    """Flat index: same documents, same order, same scores as a reranker that is given the whole corpus as candidates."""
+    """Flat index: same documents, same order, same scores as a reranker that is given
+    the whole corpus as candidates.
+    """
     embedder, texts = Vectors(unit(rng, 320)), {f"d{i}": str(i) for i in range(300)}
     one = HybridIndex(embedder, scorer(name), alpha=alpha).index(texts)
     two = HybridReranker(embedder, scorer(name), alpha=alpha).index(texts)
@@ -90,27 +125,41 @@ def test_one_stage_equals_reranking_everything(name, alpha, rng):
     for q in range(300, 320):
         a, b = one.search(str(q), k=10), two.search(str(q), k=10, candidates=300)
         assert np.allclose([d.score for d in a], [d.score for d in b], atol=2e-6)
-        ties = np.diff([d.score for d in b]).max() > -2e-6               # float32 may swap equal scores
+        # float32 may swap equal scores
+        ties = np.diff([d.score for d in b]).max() > -2e-6
         tied += ties
         assert ties or [d.doc_id for d in a] == [d.doc_id for d in b]
-        assert np.allclose([[d.cosine, d.quantum] for d in a], [[d.cosine, d.quantum] for d in b], atol=2e-6) or ties
+        assert (
+            np.allclose(
+                [[d.cosine, d.quantum] for d in a],
+                [[d.cosine, d.quantum] for d in b],
+                atol=2e-6,
+            )
+            or ties
+        )
         assert [d.rank for d in a] == [d.first_rank for d in a] == list(range(1, 11))
     assert tied <= 2
 
 
 def test_alpha_changes_without_a_rebuild_and_run_agrees_with_search(rng):
     embedder = Vectors(unit(rng, 210))
-    index = HybridIndex(embedder, scorer(), alpha=0.9).index({f"d{i}": str(i) for i in range(200)})
+    index = HybridIndex(embedder, scorer(), alpha=0.9).index(
+        {f"d{i}": str(i) for i in range(200)}
+    )
     before = index.search("205")
     index.alpha = 0.1
     after = index.search("205")
     assert [d.doc_id for d in before] != [d.doc_id for d in after] and len(index) == 200
     run = index.run({"q": "205"}, k=10)["q"]
-    assert list(run) == [d.doc_id for d in after] and np.allclose(list(run.values()), [d.score for d in after], atol=1e-6)
+    assert list(run) == [d.doc_id for d in after] and np.allclose(
+        list(run.values()), [d.score for d in after], atol=1e-6
+    )
 
 
 def test_a_fixed_alpha_cannot_change(rng):
-    index = HybridIndex(Vectors(unit(rng, 20)), scorer(), alpha=0.7, fixed=True).index({str(i): str(i) for i in range(20)})
+    index = HybridIndex(Vectors(unit(rng, 20)), scorer(), alpha=0.7, fixed=True).index(
+        {str(i): str(i) for i in range(20)}
+    )
     with pytest.raises(ValueError, match="stored for alpha = 0.7"):
         index.alpha = 0.5
     assert index.alpha == 0.7 and index.search("3", k=1)[0].doc_id == "3"
@@ -119,16 +168,26 @@ def test_a_fixed_alpha_cannot_change(rng):
 @pytest.mark.parametrize("kind", ["ivf", "ivf_sq8", "ivf_pq", "hnsw"])
 def test_approximate_indexes_find_most_of_it(kind, rng):
     centres = unit(rng, 20)
-    vectors = centres[rng.integers(20, size=12_000)] + 0.15 * rng.normal(size=(12_000, 24)).astype("f4")
+    vectors = centres[rng.integers(20, size=12_000)] + 0.15 * rng.normal(
+        size=(12_000, 24)
+    ).astype("f4")
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    flat, other = (HybridIndex(Vectors(vectors), scorer(), index=k, alpha=0.8) for k in ("flat", kind))
+    flat, other = (
+        HybridIndex(Vectors(vectors), scorer(), index=k, alpha=0.8)
+        for k in ("flat", kind)
+    )
     ids = [str(i) for i in range(12_000)]
     for index in (flat, other):
         index.add(ids, vectors)
     exact, found = (index.search_vectors(vectors[:50], 10) for index in (flat, other))
-    share = np.mean([len({d.doc_id for d in a} & {d.doc_id for d in b}) / 10 for a, b in zip(exact, found)])
+    share = np.mean(
+        [
+            len({d.doc_id for d in a} & {d.doc_id for d in b}) / 10
+            for a, b in zip(exact, found)
+        ]
+    )
     assert share > {"ivf": 0.9, "ivf_sq8": 0.9, "ivf_pq": 0.15, "hnsw": 0.9}[kind]
-    if kind in ("ivf", "hnsw"):                                          # uncompressed rows: the parts still add up
+    if kind in ("ivf", "hnsw"):  # uncompressed rows: the parts still add up
         d = found[0][0]
         assert d.score == pytest.approx(0.8 * d.cosine + 0.2 * d.quantum, abs=1e-5)
 
@@ -136,19 +195,32 @@ def test_approximate_indexes_find_most_of_it(kind, rng):
 def test_what_is_no_inner_product_is_refused():
     with pytest.raises(ValueError, match="square root of the fidelity"):
         HybridIndex(None, StateScorer(QubitAnglePredictor(8, 8), similarity="overlap"))
-    with pytest.raises(ValueError, match="fidelity of 5 qubits does not fold.*at most 4 qubits"):
-        HybridFeatures(StateScorer(EquatorialHead(8, Circuit(5)), similarity="fidelity"))
-    with pytest.raises(ValueError, match="geometric_fidelity of 2 qubits does not fold"):
-        HybridFeatures(StateScorer(EquatorialHead(8, Circuit(2)), similarity="geometric_fidelity"))
+    with pytest.raises(
+        ValueError, match="fidelity of 5 qubits does not fold.*at most 4 qubits"
+    ):
+        HybridFeatures(
+            StateScorer(EquatorialHead(8, Circuit(5)), similarity="fidelity")
+        )
+    with pytest.raises(
+        ValueError, match="geometric_fidelity of 2 qubits does not fold"
+    ):
+        HybridFeatures(
+            StateScorer(EquatorialHead(8, Circuit(2)), similarity="geometric_fidelity")
+        )
     with pytest.raises(ValueError, match="object does not fold"):
         HybridFeatures(object())
 
 
 def test_overlaps_have_a_negative_eigenvalue_and_fidelities_do_not(random_angles):
-    """Why the refusal is not laziness: no features at all have the overlap as their inner product."""
+    """Why the refusal is not laziness: no features at all have the overlap as their
+    inner product.
+    """
     states = encode(random_angles(40, Circuit()), Circuit())
     both = fidelity(states, states)
-    assert torch.linalg.eigvalsh(both).min() > -1e-10 and torch.linalg.eigvalsh(both.sqrt()).min() < -0.1
+    assert (
+        torch.linalg.eigvalsh(both).min() > -1e-10
+        and torch.linalg.eigvalsh(both.sqrt()).min() < -0.1
+    )
 
 
 def test_bad_input(rng):
@@ -169,14 +241,22 @@ def test_bad_input(rng):
     for alpha in (-0.1, 1.1, float("nan"), "x"):
         with pytest.raises(ValueError, match="alpha must lie in"):
             index.alpha = alpha
-    assert len(index.search("1", k=10)) == 2                             # fewer documents than k
+    assert len(index.search("1", k=10)) == 2  # fewer documents than k
 
 
 def test_given_retriever_and_course_head(rng):
     """A retriever with its own settings, and a trained one-qubit head from data/."""
-    head, _ = load_head(data_dir() / "heads" / "course_one_qubit_all-MiniLM-L6-v2.safetensors", 384)
+    head, _ = load_head(
+        data_dir() / "heads" / "course_one_qubit_all-MiniLM-L6-v2.safetensors", 384
+    )
     vectors = unit(rng, 400, 384)
-    index = HybridIndex(Vectors(vectors), StateScorer(head, similarity="fidelity"), FaissRetriever("ivf", cells=4))
+    index = HybridIndex(
+        Vectors(vectors),
+        StateScorer(head, similarity="fidelity"),
+        FaissRetriever("ivf", cells=4),
+    )
     index.add([str(i) for i in range(400)], vectors)
     index.retriever.nprobe = 4
-    assert index.features.row_width(384) == 392 and index.search("7", k=1)[0].doc_id == "7"
+    assert (
+        index.features.row_width(384) == 392 and index.search("7", k=1)[0].doc_id == "7"
+    )

@@ -1,4 +1,7 @@
-"""Every FAISS index: exact when it must be, close when it may be, saved and read back whole, and clear about what it cannot do."""
+"""Every FAISS index: exact when it must be, close when it may be, saved and read back
+whole, and clear about what it cannot do.
+"""
+
 from __future__ import annotations
 
 import numpy as np
@@ -8,7 +11,7 @@ from qrr_lib import FaissRetriever, HybridReranker, QubitAnglePredictor, StateSc
 from qrr_lib.rank.first_stage import INDEXES
 from qrr_lib.rank.recall import neighbour_recall, noisy_copies
 
-N, D = 10_000, 32           # just enough for a PQ code, small enough for seconds
+N, D = 10_000, 32  # just enough for a PQ code, small enough for seconds
 APPROXIMATE = [kind for kind in INDEXES if kind != "flat"]
 
 
@@ -21,7 +24,10 @@ def unit(rng, rows: int, dim: int = D) -> np.ndarray:
 def data():
     seeds = unit(np.random.default_rng(0), 50)
     vectors, queries = noisy_copies(seeds, N, seed=1), noisy_copies(seeds, 40, seed=2)
-    exact = [[f"d{i}" for i in row] for row in np.argsort(-(queries @ vectors.T), axis=1)[:, :10]]
+    exact = [
+        [f"d{i}" for i in row]
+        for row in np.argsort(-(queries @ vectors.T), axis=1)[:, :10]
+    ]
     return vectors, queries, exact
 
 
@@ -47,10 +53,14 @@ def test_defaults_find_most_neighbours(kind, built, data):
     assert scores.shape == (40, 10) and all(len(set(row)) == 10 for row in ids)
     assert (np.diff(scores, axis=1) <= 0).all()
     recall = neighbour_recall(ids, data[2])
-    assert recall == 1 if kind == "flat" else recall > (0.3 if kind == "ivf_pq" else 0.9), recall    # 4 bytes for 32 numbers are few
-    if kind in ("flat", "ivf", "hnsw"):                                                              # uncompressed: the scores are cosines
+    assert (
+        recall == 1 if kind == "flat" else recall > (0.3 if kind == "ivf_pq" else 0.9)
+    ), recall  # 4 bytes for 32 numbers are few
+    if kind in ("flat", "ivf", "hnsw"):  # uncompressed: the scores are cosines
         rows = [[int(key[1:]) for key in row] for row in ids]
-        assert np.allclose(scores, np.einsum("qd,qkd->qk", data[1], data[0][rows]), atol=1e-5)
+        assert np.allclose(
+            scores, np.einsum("qd,qkd->qk", data[1], data[0][rows]), atol=1e-5
+        )
 
 
 def test_all_cells_are_exact_and_one_is_not(built, data):
@@ -83,16 +93,23 @@ def test_a_walk_keeps_at_least_k_in_view(built, data):
 
 
 def test_compression_saves_what_it_says(built):
-    flat, sq8, pq = (built[kind].size_in_bytes() for kind in ("flat", "ivf_sq8", "ivf_pq"))
+    flat, sq8, pq = (
+        built[kind].size_in_bytes() for kind in ("flat", "ivf_sq8", "ivf_pq")
+    )
     assert flat == pytest.approx(4 * D * N, rel=0.01)
-    cells = built["ivf"]._index.nlist * (4 * D + 8)                 # centres, and the length of each list
-    assert sq8 == pytest.approx((D + 8) * N + cells, rel=0.02)      # one byte a number and 8 of row number
+    # centres, and the length of each list
+    cells = built["ivf"]._index.nlist * (4 * D + 8)
+    # one byte a number and 8 of row number
+    assert sq8 == pytest.approx((D + 8) * N + cells, rel=0.02)
     assert pq == pytest.approx((D // 8 + 8) * N + cells + 4 * 256 * D, rel=0.02)
     assert FaissRetriever().size_in_bytes() == 0
 
 
 def test_the_rule_for_cells_and_nprobe(built):
-    assert built["ivf"]._index.nlist == min(round(4 * N**0.5), N // 39) == 256 and built["ivf"].nprobe == 8
+    assert (
+        built["ivf"]._index.nlist == min(round(4 * N**0.5), N // 39) == 256
+        and built["ivf"].nprobe == 8
+    )
     assert built["ivf_pq"]._index.pq.M == D // 8 and built["hnsw"].ef_search == 128
     small = FaissRetriever("ivf")
     small.add([str(i) for i in range(200)], unit(np.random.default_rng(0), 200))
@@ -105,7 +122,13 @@ def test_settings_before_the_first_vectors(data):
     ivf.nprobe, hnsw.ef_search = 3, 77
     for retriever in (ivf, hnsw):
         retriever.add([f"d{i}" for i in range(1000)], data[0][:1000])
-    assert (ivf.nprobe, ivf._index.nprobe, ivf._index.nlist, hnsw.ef_search, hnsw._index.hnsw.efSearch) == (3, 3, 16, 77, 77)
+    assert (
+        ivf.nprobe,
+        ivf._index.nprobe,
+        ivf._index.nlist,
+        hnsw.ef_search,
+        hnsw._index.hnsw.efSearch,
+    ) == (3, 3, 16, 77, 77)
 
 
 @pytest.mark.parametrize("kind", APPROXIMATE)
@@ -125,7 +148,9 @@ def test_the_same_seed_gives_the_same_index(kind, data):
 
 
 def test_missing_neighbours_are_left_out(rng):
-    """Two far clusters, one cell each in view: a search for more than the cell holds returns what there is."""
+    """Two far clusters, one cell each in view: a search for more than the cell holds
+    returns what there is.
+    """
     centres = np.eye(2, D, dtype="f4").repeat([60, 140], axis=0)
     vectors = centres + 0.01 * unit(rng, 200)
     retriever = FaissRetriever("ivf", cells=2)
@@ -134,14 +159,22 @@ def test_missing_neighbours_are_left_out(rng):
     scores, ids = retriever.search(np.eye(2, D, dtype="f4"), 100)
     assert [len(row) for row in ids] == [60, 100] and scores.shape == (2, 100)
     assert set(ids[0]) == {f"d{i}" for i in range(60)}
-    assert np.isfinite(scores[0, :60]).all() and (scores[0, 60:] == -np.inf).all() and np.isfinite(scores[1]).all()
+    assert (
+        np.isfinite(scores[0, :60]).all()
+        and (scores[0, 60:] == -np.inf).all()
+        and np.isfinite(scores[1]).all()
+    )
 
 
 def test_the_reranker_takes_short_lists(toy_embedder):
-    texts = {f"d{i}": ("aaaa" if i < 60 else "zzzz") + chr(97 + i % 26) for i in range(200)}
+    texts = {
+        f"d{i}": ("aaaa" if i < 60 else "zzzz") + chr(97 + i % 26) for i in range(200)
+    }
     retriever = FaissRetriever("ivf", cells=2)
     retriever.nprobe = 1
-    reranker = HybridReranker(toy_embedder, StateScorer(QubitAnglePredictor(26, 16, seed=0)), retriever).index(texts)
+    reranker = HybridReranker(
+        toy_embedder, StateScorer(QubitAnglePredictor(26, 16, seed=0)), retriever
+    ).index(texts)
     found = reranker.search("aaaa", k=100, candidates=100)
     assert {doc.doc_id for doc in found} == {f"d{i}" for i in range(60)}
     assert all(np.isfinite(doc.score) for doc in found)
@@ -152,16 +185,23 @@ def test_saved_and_read_back(kind, built, data, tmp_path):
     path = tmp_path / "ünder a folder" / "index.faiss"
     built[kind].save(path)
     again = FaissRetriever.load(path)
-    assert [p.name for p in path.parent.iterdir()] == ["index.faiss"]                      # nothing partial is left
-    assert again.kind == kind and len(again) == N and again.size_in_bytes() == built[kind].size_in_bytes()
-    for (s, i), (t, j) in [(built[kind].search(data[1], 10), again.search(data[1], 10))]:
+    # nothing partial is left
+    assert [p.name for p in path.parent.iterdir()] == ["index.faiss"]
+    assert (
+        again.kind == kind
+        and len(again) == N
+        and again.size_in_bytes() == built[kind].size_in_bytes()
+    )
+    for (s, i), (t, j) in [
+        (built[kind].search(data[1], 10), again.search(data[1], 10))
+    ]:
         assert np.array_equal(s, t) and i == j
     if kind == "hnsw":
         assert again.ef_search == built[kind].ef_search
     elif kind != "flat":
         assert again.nprobe == built[kind].nprobe
-    again.add(["näw\n\"id\""], data[1][:1])
-    assert "näw\n\"id\"" in again.search(data[1][:1], 10)[1][0]
+    again.add(['näw\n"id"'], data[1][:1])
+    assert 'näw\n"id"' in again.search(data[1][:1], 10)[1][0]
     with pytest.raises(ValueError, match="duplicate ids.*d3"):
         again.add(["d3"], data[1][:1])
 
@@ -172,10 +212,12 @@ def test_files_that_are_not_whole(built, tmp_path):
     whole = path.read_bytes()
     for cut in (0, 5, 16, 20, 60, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:cut])
-        with pytest.raises(ValueError, match="cut short or damaged.*save the index again"):
+        with pytest.raises(
+            ValueError, match="cut short or damaged.*save the index again"
+        ):
             FaissRetriever.load(path)
     for place in (18, 40, len(whole) // 2, len(whole) - 3):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1:])
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         with pytest.raises(ValueError, match="cut short or damaged"):
             FaissRetriever.load(path)
     path.write_bytes(whole + b"x")
@@ -199,17 +241,34 @@ def test_a_failed_save_keeps_the_old_file(built, tmp_path, monkeypatch):
 
     def full(*_):
         raise OSError("disk full")
+
     monkeypatch.setattr(faiss, "write_index", full)
     with pytest.raises(OSError, match="disk full"):
         built["flat"].save(path)
-    assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["index.faiss"]
+    assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == [
+        "index.faiss"
+    ]
 
 
-@pytest.mark.parametrize("kind, n, options, message", [
-    ("ivf", 100, {}, "at least 156 of them, not 100: add more at once or take index='flat'"),
-    ("ivf_sq8", 1000, {"cells": 100}, "at least 3,900 of them, not 1,000: add more at once, ask for fewer cells, or"),
-    ("ivf_pq", 9_000, {}, "at least 9,984"),
-])
+@pytest.mark.parametrize(
+    "kind, n, options, message",
+    [
+        (
+            "ivf",
+            100,
+            {},
+            "at least 156 of them, not 100: add more at once or take index='flat'",
+        ),
+        (
+            "ivf_sq8",
+            1000,
+            {"cells": 100},
+            "at least 3,900 of them, not 1,000: add more at once, ask for fewer cells, "
+            "or",
+        ),
+        ("ivf_pq", 9_000, {}, "at least 9,984"),
+    ],
+)
 def test_too_few_to_learn_from(kind, n, options, message, data):
     retriever = FaissRetriever(kind, **options)
     with pytest.raises(ValueError, match=message):
@@ -220,7 +279,11 @@ def test_too_few_to_learn_from(kind, n, options, message, data):
 
 
 def test_settings_that_make_no_sense(data):
-    for kind, name, message in (("flat", "nprobe", "always exact"), ("hnsw", "nprobe", "set .ef_search"), ("ivf_pq", "ef_search", "set .nprobe")):
+    for kind, name, message in (
+        ("flat", "nprobe", "always exact"),
+        ("hnsw", "nprobe", "set .ef_search"),
+        ("ivf_pq", "ef_search", "set .nprobe"),
+    ):
         with pytest.raises(ValueError, match=message):
             setattr(FaissRetriever(kind), name, 4)
         with pytest.raises(ValueError, match=message):
@@ -241,9 +304,13 @@ def test_noisy_copies(rng):
     made = noisy_copies(vectors, 25_000, noise=0.5, seed=3)
     assert made.shape == (25_000, D) and made.dtype == np.float32
     assert np.allclose(np.linalg.norm(made, axis=1), 1, atol=1e-5)
-    assert np.array_equal(made[:10_000], noisy_copies(vectors, 10_000, noise=0.5, seed=3))
+    assert np.array_equal(
+        made[:10_000], noisy_copies(vectors, 10_000, noise=0.5, seed=3)
+    )
     assert not np.array_equal(made[:20], noisy_copies(vectors, 20, noise=0.5, seed=4))
     flat = vectors.copy()
-    flat[:, 0] = 0.5                                                # no two texts differ here, so noise has nothing to add
-    raw = noisy_copies(flat / np.linalg.norm(flat, axis=1, keepdims=True), 1000, noise=0.5)
+    flat[:, 0] = 0.5  # no two texts differ here, so noise has nothing to add
+    raw = noisy_copies(
+        flat / np.linalg.norm(flat, axis=1, keepdims=True), 1000, noise=0.5
+    )
     assert raw[:, 0].std() < raw[:, 1:].std(axis=0).min()

@@ -1,7 +1,9 @@
-"""What a lesson derives inline is what the library does: the notebooks' own cells, run on random inputs, against qrr_lib."""
+"""What a lesson derives inline is what the library does: the notebooks' own cells, run
+on random inputs, against qrr_lib.
+"""
+
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import nbformat
@@ -9,39 +11,52 @@ import numpy as np
 import pytest
 import torch
 
+import notebooks
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-import notebooks  # noqa: E402
 
 
 @pytest.fixture
 def inline(monkeypatch):
-    """Function (lesson number) -> namespace of that lesson's first code cell (imports) and its cells tagged `inline`."""
+    """Function (lesson number) -> namespace of that lesson's first code cell (imports)
+    and its cells tagged `inline`.
+    """
     monkeypatch.setenv("MPLBACKEND", "agg")
 
     def run(number: str) -> dict:
         path = next(p for p in notebooks.lessons() if p.stem.startswith(number))
         space: dict = {"__name__": "lesson"}
         cells = nbformat.read(path, as_version=4).cells
-        code = [cell for cell in cells if cell.cell_type == "code" and "badges" not in notebooks.tags(cell)]
+        code = [
+            cell
+            for cell in cells
+            if cell.cell_type == "code" and "badges" not in notebooks.tags(cell)
+        ]
         for cell in code:
             if cell is code[0] or "inline" in notebooks.tags(cell):
                 exec(compile(cell.source, path.stem, "exec"), space)
         return space
+
     return run
 
 
 def test_lesson_01(inline, rng):
-    """The home-made embedder against sentence-transformers, and cosine against NumPy's."""
+    """The home-made embedder against sentence-transformers, and cosine against
+    NumPy's.
+    """
     from qrr_lib import TextEmbedder
 
     lesson, embedder = inline("01"), TextEmbedder(cache=False)
-    lesson["model"], lesson["tokenizer"] = embedder.model[0].auto_model, embedder.model.tokenizer
+    lesson["model"] = embedder.model[0].auto_model
+    lesson["tokenizer"] = embedder.model.tokenizer
     words = "state gate kernel of the a river bread not measures turns".split()
     texts = [" ".join(rng.choice(words, size=n)) for n in (1, 3, 12, 40)]
     assert np.abs(lesson["embed"](texts) - embedder.encode(texts)).max() < 1e-5
     a, b = rng.normal(size=(2, 30))
-    assert lesson["cosine"](a, b) == pytest.approx(np.corrcoef(np.r_[a, -a], np.r_[b, -b])[0, 1])      # mean 0, so correlation is cosine
+    # mean 0, so correlation is cosine
+    assert lesson["cosine"](a, b) == pytest.approx(
+        np.corrcoef(np.r_[a, -a], np.r_[b, -b])[0, 1]
+    )
 
 
 def test_lesson_03(inline, random_angles):
@@ -52,14 +67,25 @@ def test_lesson_03(inline, random_angles):
     one = random_angles(40, Circuit())
     states = lesson["one_qubit_states"](*one[:, 0, 0].unbind(-1))
     assert (states - encode(one, Circuit())).abs().max() < 1e-12
-    assert (lesson["overlaps"](states[:5], states) - overlap(states[:5], states)).abs().max() < 1e-12
-    for circuit in (Circuit(4, 3, "cnot_chain", trailing=True), Circuit(3, 2, "cz_ring"), Circuit(2, 4)):
+    assert (
+        lesson["overlaps"](states[:5], states) - overlap(states[:5], states)
+    ).abs().max() < 1e-12
+    for circuit in (
+        Circuit(4, 3, "cnot_chain", trailing=True),
+        Circuit(3, 2, "cz_ring"),
+        Circuit(2, 4),
+    ):
         angles = random_angles(10, circuit)
         by_gates = lesson["states_by_gates"](angles, circuit)
         assert (by_gates - encode(angles, circuit)).abs().max() < 1e-12
-        assert np.array_equal(lesson["reverse_bits"](by_gates.numpy()), _big_endian(by_gates.numpy(), circuit.n_qubits))
+        assert np.array_equal(
+            lesson["reverse_bits"](by_gates.numpy()),
+            _big_endian(by_gates.numpy(), circuit.n_qubits),
+        )
     vectors = bloch_vectors(random_angles(10, Circuit(64)))
-    assert (lesson["log_fidelities"](vectors, vectors) - log_fidelity(vectors, vectors)).abs().max() < 1e-9
+    assert (
+        lesson["log_fidelities"](vectors, vectors) - log_fidelity(vectors, vectors)
+    ).abs().max() < 1e-9
 
 
 def test_lesson_02(inline, random_angles):
@@ -70,9 +96,12 @@ def test_lesson_02(inline, random_angles):
     angles = random_angles(50, Circuit())
     states = lesson["qubit_state"](*angles[:, 0, 0].unbind(-1))
     assert (states - encode(angles, Circuit())).abs().max() < 1e-12
-    assert (lesson["bloch_point"](states) - reduced_bloch_vectors(states)[:, 0]).abs().max() < 1e-12
+    assert (
+        lesson["bloch_point"](states) - reduced_bloch_vectors(states)[:, 0]
+    ).abs().max() < 1e-12
     circuit = Circuit(3, 2, "cz_ring")
-    ours, library = lesson["AngleHead"](32, 16, circuit.angle_shape), QubitAnglePredictor(32, 16, circuit)
+    ours = lesson["AngleHead"](32, 16, circuit.angle_shape)
+    library = QubitAnglePredictor(32, 16, circuit)
     ours.load_state_dict(library.state_dict())
     vectors = torch.randn(20, 32)
     assert torch.equal(ours(vectors), library(vectors))
@@ -88,20 +117,25 @@ def test_lesson_04(inline, rng):
         ours = torch.cat([head(batch) for batch in lesson["batches_of"](vectors, 8)])
     assert torch.allclose(ours, predict_in_batches(head, vectors, 8), atol=1e-6)
     a, b = rng.normal(size=(2, 12))
-    assert lesson["kendall_tau"](a, b) == pytest.approx(ranking_error(a[None], b[None])["kendall_tau"])
+    assert lesson["kendall_tau"](a, b) == pytest.approx(
+        ranking_error(a[None], b[None])["kendall_tau"]
+    )
 
 
 def test_lesson_05(inline, rng):
     from qrr_lib import FaissRetriever, evaluate
 
     lesson, retriever = inline("05"), FaissRetriever("flat")
-    docs, queries = rng.normal(size=(50, 8)).astype("f4"), rng.normal(size=(3, 8)).astype("f4")
+    docs = rng.normal(size=(50, 8)).astype("f4")
+    queries = rng.normal(size=(3, 8)).astype("f4")
     retriever.add([f"d{i}" for i in range(50)], docs)
     _, ids = retriever.search(queries, 5)
     assert [[f"d{i}" for i in row] for row in lesson["top_k"](queries, docs, 5)] == ids
     grades = {"a": 3, "b": 0, "c": 2, "d": 1}
     run = {"q": {"b": 4.0, "a": 3.0, "x": 2.0, "d": 1.0}}
-    assert lesson["ndcg"](list(run["q"]), grades, 10) == pytest.approx(evaluate(run, {"q": grades}, ["nDCG@10"])["nDCG@10"])
+    assert lesson["ndcg"](list(run["q"]), grades, 10) == pytest.approx(
+        evaluate(run, {"q": grades}, ["nDCG@10"])["nDCG@10"]
+    )
 
 
 def test_lesson_07(inline, rng):
@@ -110,16 +144,34 @@ def test_lesson_07(inline, rng):
     from qrr_lib.learn.choice import cautious_gain
 
     lesson = inline("07")
-    logits, is_relevant = torch.from_numpy(rng.normal(size=(4, 9))), torch.from_numpy(rng.random((4, 9)) < 0.3)
+    logits = torch.from_numpy(rng.normal(size=(4, 9)))
+    is_relevant = torch.from_numpy(rng.random((4, 9)) < 0.3)
     is_relevant[torch.arange(4), torch.arange(4)] = True
-    masked = logits.masked_fill(is_relevant & ~torch.eye(4, 9, dtype=torch.bool), -torch.inf)
-    assert torch.allclose(lesson["batch_loss"](logits, is_relevant), torch.nn.functional.cross_entropy(masked, torch.arange(4)))
-    a, b = (torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(k, 5, 3))), dim=-1) for k in (3, 7))
+    masked = logits.masked_fill(
+        is_relevant & ~torch.eye(4, 9, dtype=torch.bool), -torch.inf
+    )
+    assert torch.allclose(
+        lesson["batch_loss"](logits, is_relevant),
+        torch.nn.functional.cross_entropy(masked, torch.arange(4)),
+    )
+    a, b = (
+        torch.nn.functional.normalize(
+            torch.from_numpy(rng.normal(size=(k, 5, 3))), dim=-1
+        )
+        for k in (3, 7)
+    )
     assert torch.allclose(lesson["local_fidelities"](a, b), local_fidelity(a, b))
-    head, vectors = EquatorialHead(12, Circuit(4), seed=1), torch.from_numpy(rng.normal(size=(6, 12)).astype("f4"))
-    assert torch.allclose(lesson["equatorial_angles"](vectors, head.linear.weight), head(vectors), atol=1e-5)
+    head = EquatorialHead(12, Circuit(4), seed=1)
+    vectors = torch.from_numpy(rng.normal(size=(6, 12)).astype("f4"))
+    assert torch.allclose(
+        lesson["equatorial_angles"](vectors, head.linear.weight),
+        head(vectors),
+        atol=1e-5,
+    )
     values, baseline = rng.random((2, 30))
-    assert lesson["vouched_for"](values, baseline) == pytest.approx(cautious_gain(values, baseline))
+    assert lesson["vouched_for"](values, baseline) == pytest.approx(
+        cautious_gain(values, baseline)
+    )
 
 
 def test_lesson_08(inline, rng):
@@ -128,15 +180,35 @@ def test_lesson_08(inline, rng):
     from qrr_lib.learn.splits import regimes
 
     lesson = inline("08")
-    train, test = ({f"{name}{i}": {f"d{d}": int(rng.integers(0, 3)) for d in rng.integers(0, 40, 3)} for i in range(15)} for name in "ts")
+    train, test = (
+        {
+            f"{name}{i}": {
+                f"d{d}": int(rng.integers(0, 3)) for d in rng.integers(0, 40, 3)
+            }
+            for i in range(15)
+        }
+        for name in "ts"
+    )
     assert lesson["split_by_regime"](train, test) == regimes(train, test)
-    texts = [" ".join(rng.choice("state gate kernel of the a bread not".split(), size=5)) for _ in range(6)]
-    assert np.allclose([[lesson["common_words"](x, y) for y in texts] for x in texts], _jaccard(texts, texts))
+    texts = [
+        " ".join(rng.choice("state gate kernel of the a bread not".split(), size=5))
+        for _ in range(6)
+    ]
+    assert np.allclose(
+        [[lesson["common_words"](x, y) for y in texts] for x in texts],
+        _jaccard(texts, texts),
+    )
     gain = rng.normal(0.05, 0.2, 11)
     library = compare_values(dict(enumerate(gain)), dict.fromkeys(range(11), 0.0))
     assert lesson["randomisation_p"](gain) == pytest.approx(library.p)
-    assert np.allclose(lesson["bootstrap_interval"](gain, 20_000, rng), [library.low, library.high], atol=0.01)
-    assert lesson["detectable"](gain) == pytest.approx(detectable_difference(gain), rel=2e-3)
+    assert np.allclose(
+        lesson["bootstrap_interval"](gain, 20_000, rng),
+        [library.low, library.high],
+        atol=0.01,
+    )
+    assert lesson["detectable"](gain) == pytest.approx(
+        detectable_difference(gain), rel=2e-3
+    )
     p = {str(i): float(x) for i, x in enumerate(rng.random(7) / 5)}
     assert lesson["holm_by_hand"](p) == pytest.approx(holm(p))
 
@@ -150,21 +222,43 @@ def test_lesson_12(inline, rng, random_angles):
     features = HybridFeatures(StateScorer(head, similarity="fidelity"))
     vectors = rng.normal(size=(9, 16)).astype("f4")
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    points = features.states(vectors)                                           # one qubit: the Bloch vectors
-    assert np.allclose(lesson["document_rows"](vectors, points), features.documents(vectors)[:, :19], atol=1e-6)
-    assert np.allclose(lesson["query_rows"](vectors, points, 0.3), features.queries(vectors, 0.3)[:, :19], atol=1e-6)
+    points = features.states(vectors)  # one qubit: the Bloch vectors
+    assert np.allclose(
+        lesson["document_rows"](vectors, points),
+        features.documents(vectors)[:, :19],
+        atol=1e-6,
+    )
+    assert np.allclose(
+        lesson["query_rows"](vectors, points, 0.3),
+        features.queries(vectors, 0.3)[:, :19],
+        atol=1e-6,
+    )
     circuit = Circuit(3, 2, "cnot_chain")
     states = encode(random_angles(6, circuit), circuit)
-    assert np.abs(lesson["pauli_numbers"](states.numpy()) - pauli_features(states).numpy()).max() < 1e-12
+    assert (
+        np.abs(
+            lesson["pauli_numbers"](states.numpy()) - pauli_features(states).numpy()
+        ).max()
+        < 1e-12
+    )
     whole, parts = FaissRetriever(), [FaissRetriever(), FaissRetriever()]
     ids = [f"d{i}" for i in range(9)]
     whole.add(ids, vectors)
     for i, part in enumerate(parts):
         part.add(ids[i::2], vectors[i::2])
-    answers = [list(zip(s[0].tolist(), found[0])) for s, found in (part.search(vectors[:1], 4) for part in parts)]
-    assert [key for _, key in lesson["merge"](answers, 4)] == whole.search(vectors[:1], 4)[1][0]
+    answers = [
+        list(zip(s[0].tolist(), found[0]))
+        for s, found in (part.search(vectors[:1], 4) for part in parts)
+    ]
+    assert [key for _, key in lesson["merge"](answers, 4)] == whole.search(
+        vectors[:1], 4
+    )[1][0]
     estimate = lesson["project"](1e9, 100, 0.01, 1e6, 1.0, memory=1e10, fill=1.0)
-    assert estimate["shards"] == 10 and estimate["terabytes"] == 0.1 and estimate["seconds"] == pytest.approx(1.0)
+    assert (
+        estimate["shards"] == 10
+        and estimate["terabytes"] == 0.1
+        and estimate["seconds"] == pytest.approx(1.0)
+    )
 
 
 def test_lesson_09(inline, rng):
@@ -174,23 +268,52 @@ def test_lesson_09(inline, rng):
     from qrr_lib.rank.maxsim import max_sim, mean_sim
 
     lesson, table = inline("09"), rng.random((4, 7)).astype("f4")
-    assert lesson["max_sim_by_hand"](table) == pytest.approx(max_sim(table, np.array([0, 7]))[0])
-    assert lesson["mean_sim_by_hand"](table) == pytest.approx(mean_sim(table, np.array([0, 7]))[0])
+    assert lesson["max_sim_by_hand"](table) == pytest.approx(
+        max_sim(table, np.array([0, 7]))[0]
+    )
+    assert lesson["mean_sim_by_hand"](table) == pytest.approx(
+        mean_sim(table, np.array([0, 7]))[0]
+    )
     vectors = rng.normal(size=(200, 24)).astype("f4")
     mean, principal, rotation = lesson["fit_map"](vectors, 5)
     library = QubitMap(5).fit(vectors)
-    assert np.allclose(principal @ rotation, library.directions, atol=1e-4) and np.allclose(mean, library.mean, atol=1e-5)
-    angles = library(torch.from_numpy(vectors))                                 # (200, 1, 5, 2)
-    assert np.allclose(lesson["map_angles"](vectors, mean, principal @ rotation, library.scale), angles[:, 0], atol=1e-3)
+    assert np.allclose(
+        principal @ rotation, library.directions, atol=1e-4
+    ) and np.allclose(mean, library.mean, atol=1e-5)
+    angles = library(torch.from_numpy(vectors))  # (200, 1, 5, 2)
+    assert np.allclose(
+        lesson["map_angles"](vectors, mean, principal @ rotation, library.scale),
+        angles[:, 0],
+        atol=1e-3,
+    )
     codes = angles_to_codes(angles)
-    assert np.abs(lesson["to_codes"](angles[:, 0].numpy().astype(float)).astype(int) - codes).max() <= 1
-    assert np.allclose(lesson["from_codes"](codes), codes_to_angles(codes)[:, 0], atol=1e-5)
-    half = angles_to_codes(angles, bits=4)                                      # (200, 5)
-    assert (lesson["to_half_bytes"](angles[:, 0].numpy().astype(float)) == half).mean() > 0.99      # float32 may cross the edge of a step
-    assert np.allclose(lesson["from_half_bytes"](half), codes_to_angles(half)[:, 0], atol=1e-5)
-    t = (codes_to_angles(half)[:, 0] / torch.tensor([np.pi / 2, np.pi]) - 1).numpy()               # what tanh returned, (200, 5, 2)
+    assert (
+        np.abs(
+            lesson["to_codes"](angles[:, 0].numpy().astype(float)).astype(int) - codes
+        ).max()
+        <= 1
+    )
+    assert np.allclose(
+        lesson["from_codes"](codes), codes_to_angles(codes)[:, 0], atol=1e-5
+    )
+    half = angles_to_codes(angles, bits=4)  # (200, 5)
+    assert (
+        lesson["to_half_bytes"](angles[:, 0].numpy().astype(float)) == half
+    ).mean() > 0.99  # float32 may cross the edge of a step
+    assert np.allclose(
+        lesson["from_half_bytes"](half), codes_to_angles(half)[:, 0], atol=1e-5
+    )
+    t = (
+        codes_to_angles(half)[:, 0] / torch.tensor([np.pi / 2, np.pi]) - 1
+    ).numpy()  # what tanh returned, (200, 5, 2)
     u = np.arctanh(t).transpose(0, 2, 1).reshape(200, 10)
-    assert np.allclose(lesson["codes_to_numbers"](half, 0.8), u / np.linalg.norm(u, axis=1, keepdims=True), atol=1e-4)
+    assert np.allclose(
+        lesson["codes_to_numbers"](half, 0.8),
+        u / np.linalg.norm(u, axis=1, keepdims=True),
+        atol=1e-4,
+    )
     rows = lesson["features"](angles[:, 0].numpy())
     exact = local_fidelity(bloch_vectors(angles[:6]), bloch_vectors(angles[6:11]))
-    assert np.allclose(lesson["token_fidelities"](rows[:6], rows[6:11]), exact, atol=1e-5)
+    assert np.allclose(
+        lesson["token_fidelities"](rows[:6], rows[6:11]), exact, atol=1e-5
+    )

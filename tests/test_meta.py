@@ -1,14 +1,18 @@
-"""The course as a whole: every notebook is registered, every number in prose is tied to code, spelling, sizes, links, the teacher's plans.
+"""The course as a whole: every notebook is registered, every number in prose is tied to
+code, spelling, sizes, links, the teacher's plans.
 
-Numbers in prose. A number that looks measured or computed (a decimal, one with a thousands comma, or one before %, ×, °, a unit of time or memory)
-in the prose of a lesson or solution must occur in the same notebook
+Numbers in prose. A number that looks measured or computed (a decimal, one with a
+thousands comma, or one before %, ×, °, a unit of time or memory) in the prose of a
+lesson or solution must occur in the same notebook
 
 - in an `assert`, or as a literal in the code (a setting or a bound), or
 - in what a cell printed (rounded as the prose rounds it).
 
-What no code can know (a rule of thumb, history, arithmetic spelled out) is declared where it stands, in the same cell:
-`<!-- fixed: 45, 0.25: arithmetic spelled out -->`. A declared number that the cell does not contain, or that code does know, fails as well.
+What no code can know (a rule of thumb, history, arithmetic spelled out) is declared
+where it stands, in the same cell: `<!-- fixed: 45, 0.25: arithmetic spelled out -->`. A
+declared number that the cell does not contain, or that code does know, fails as well.
 """
+
 from __future__ import annotations
 
 import ast
@@ -18,24 +22,32 @@ import subprocess
 import sys
 from pathlib import Path
 
+import classroom
 import nbformat
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-import classroom  # noqa: E402
+import notebooks
 
-import notebooks  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
 
 LESSONS, SOLUTIONS = notebooks.lessons(), notebooks.solutions()
 EXERCISES = sorted(notebooks.EXERCISES.glob("*.ipynb"))
 TEACHER = ROOT / "notebooks" / "instructor" / "README.md"
 NOTES = ROOT / "notebooks" / "instructor" / "notes.md"
-UNIT = r"\s?(?:%|×|°|per cent\b|percent\b|times\b|fold\b|GB\b|MB\b|KB\b|ms\b|µs\b|seconds?\b|minutes?\b|hours?\b)"
-NUMBER = re.compile(rf"(?<![\w.:/,-])(\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|\d+\.\d+|\d+(?={UNIT}))(?![\d.]*\.\d)")
+UNIT = (
+    r"\s?(?:%|×|°|per cent\b|percent\b|times\b|fold\b|GB\b|MB\b|KB\b|ms\b|µs\b"
+    r"|seconds?\b|minutes?\b|hours?\b)"
+)
+NUMBER = re.compile(
+    rf"(?<![\w.:/,-])(\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|\d+\.\d+|\d+(?={UNIT}))"
+    r"(?![\d.]*\.\d)"
+)
 FIXED = re.compile(r"<!-- fixed: ([\d., ]+): (\S.{5,}?) -->")
-AMERICAN = re.compile(r"\b(color\w*|behavior\w*|favor\w*|center\w*|gray\w*|model(?:ing|ed)|label(?:ing|ed)|travel(?:ing|ed)|analyze[ds]?"
-                      r"|fulfill|catalog|neighbor\w*|artifacts?)\b")
+AMERICAN = re.compile(
+    r"\b(color\w*|behavior\w*|favor\w*|center\w*|gray\w*|model(?:ing|ed)"
+    r"|label(?:ing|ed)|travel(?:ing|ed)|analyze[ds]?|fulfill|catalog"
+    r"|neighbor\w*|artifacts?)\b"
+)
 
 
 def name(path):
@@ -43,128 +55,258 @@ def name(path):
 
 
 def cells(path, kind):
-    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == kind]
+    return [
+        cell
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == kind
+    ]
 
 
 def prose(text: str) -> str:
-    """Markdown without code, link targets, paper numbers, comments, the lesson's and exercises' minutes, and the name "95 % interval"."""
-    for pattern in (r"(?ms)^```.*?^```", r"(?<=\n\n)(?: {4}[^\n]*(?:\n|\Z))+", r"`[^`]*`", r"(?s)<!--.*?-->", r"(?<=\])\([^)]*\)", r"arXiv:\S+",
-                    r"(?m)^\| \*\*Minutes\*\*.*$", r"\bAbout \d+ minutes?\b", r"\b95 ?% (?:confidence )?intervals?\b"):
+    """Markdown without code, link targets, paper numbers, comments, the lesson's and
+    exercises' minutes, and the name "95 % interval".
+    """
+    for pattern in (
+        r"(?ms)^```.*?^```",
+        r"(?<=\n\n)(?: {4}[^\n]*(?:\n|\Z))+",
+        r"`[^`]*`",
+        r"(?s)<!--.*?-->",
+        r"(?<=\])\([^)]*\)",
+        r"arXiv:\S+",
+        r"(?m)^\| \*\*Minutes\*\*.*$",
+        r"\bAbout \d+ minutes?\b",
+        r"\b95 ?% (?:confidence )?intervals?\b",
+    ):
         text = re.sub(pattern, " ", text)
     return text
 
 
 def numbers_of_code(path) -> tuple[set[float], set[float]]:
-    """Values written in the code (asserts included, strings of printed text too), and values printed."""
+    """Values written in the code (asserts included, strings of printed text too), and
+    values printed.
+    """
     written, printed = set(), set()
     for cell in cells(path, "code"):
         for node in ast.walk(ast.parse(cell.source)):
-            if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
+            if (
+                isinstance(node, ast.Constant)
+                and isinstance(node.value, (int, float))
+                and not isinstance(node.value, bool)
+            ):
                 written.add(float(node.value))
         for output in cell.outputs:
-            text = output.get("text", "") + "".join(output.get("data", {}).get("text/plain", ""))
-            printed |= {float(found.replace(",", "")) for found in re.findall(r"\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?", text)}
+            text = output.get("text", "") + "".join(
+                output.get("data", {}).get("text/plain", "")
+            )
+            printed |= {
+                float(found.replace(",", ""))
+                for found in re.findall(r"\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?", text)
+            }
     return written, printed
 
 
 def bound(text: str, written: set[float], printed: set[float]) -> bool:
     value, places = float(text.replace(",", "")), len(text.partition(".")[2])
-    return value in written or round(value / 100, places + 2) in written or any(round(number, places) == value for number in printed)
+    return (
+        value in written
+        or round(value / 100, places + 2) in written
+        or any(round(number, places) == value for number in printed)
+    )
 
 
-def loose_numbers(markdown_sources: list[str], written: set[float], printed: set[float]) -> list[str]:
-    """What is wrong with the numbers of some prose; empty if every one is bound or rightly declared."""
+def loose_numbers(
+    markdown_sources: list[str], written: set[float], printed: set[float]
+) -> list[str]:
+    """What is wrong with the numbers of some prose; empty if every one is bound or
+    rightly declared.
+    """
     wrong = []
     for source in markdown_sources:
-        declared = {number.strip() for listed, _ in FIXED.findall(source) for number in listed.split(", ")}
-        wrong += [f"a marker in another form than '<!-- fixed: 1.5, 20: reason -->': {marker}"
-                  for marker in re.findall(r"<!-- ?fixed.*?-->", source) if not FIXED.fullmatch(marker)]
+        declared = {
+            number.strip()
+            for listed, _ in FIXED.findall(source)
+            for number in listed.split(", ")
+        }
+        wrong += [
+            f"a marker in another form than '<!-- fixed: 1.5, 20: reason -->': {marker}"
+            for marker in re.findall(r"<!-- ?fixed.*?-->", source)
+            if not FIXED.fullmatch(marker)
+        ]
         text = prose(source)
-        found = {match[1]: text[max(0, match.start() - 50):match.end() + 30].replace("\n", " ") for match in NUMBER.finditer(text)}
-        wrong += [f"{number}: in no assert, literal or output: …{where}…" for number, where in found.items()
-                  if number not in declared and not bound(number, written, printed)]
-        wrong += [f"{number} is declared fixed but not in the prose" for number in declared - set(found)]
-        wrong += [f"{number} is declared fixed, though the code knows it" for number in declared & set(found) if bound(number, written, printed)]
+        found = {
+            match[1]: text[max(0, match.start() - 50) : match.end() + 30].replace(
+                "\n", " "
+            )
+            for match in NUMBER.finditer(text)
+        }
+        wrong += [
+            f"{number}: in no assert, literal or output: …{where}…"
+            for number, where in found.items()
+            if number not in declared and not bound(number, written, printed)
+        ]
+        wrong += [
+            f"{number} is declared fixed but not in the prose"
+            for number in declared - set(found)
+        ]
+        wrong += [
+            f"{number} is declared fixed, though the code knows it"
+            for number in declared & set(found)
+            if bound(number, written, printed)
+        ]
     return wrong
 
 
 @pytest.mark.parametrize("path", LESSONS + SOLUTIONS, ids=name)
 def test_every_number_in_prose_is_tied_to_code(path):
-    wrong = loose_numbers([cell.source for cell in cells(path, "markdown")], *numbers_of_code(path))
+    wrong = loose_numbers(
+        [cell.source for cell in cells(path, "markdown")], *numbers_of_code(path)
+    )
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("source, complaint", [
-    ("It is 7.25 times faster.", "7.25: in no assert"), ("Half of it, 49 %.", "49: in no assert"), ("There are 12,345.", "12,345: in no assert"),
-    ("A rule of thumb: 30 %. <!-- fixed: 31: rule of thumb -->", "31 is declared fixed but not"),
-    ("The bound 0.5. <!-- fixed: 0.5: rule of thumb -->", "though the code knows"),
-    ("A rule: 30 %. <!-- fixed: 30 -->", "another form")])
+@pytest.mark.parametrize(
+    "source, complaint",
+    [
+        ("It is 7.25 times faster.", "7.25: in no assert"),
+        ("Half of it, 49 %.", "49: in no assert"),
+        ("There are 12,345.", "12,345: in no assert"),
+        (
+            "A rule of thumb: 30 %. <!-- fixed: 31: rule of thumb -->",
+            "31 is declared fixed but not",
+        ),
+        ("The bound 0.5. <!-- fixed: 0.5: rule of thumb -->", "though the code knows"),
+        ("A rule: 30 %. <!-- fixed: 30 -->", "another form"),
+    ],
+)
 def test_loose_numbers_are_found(source, complaint):
-    assert any(complaint in line for line in loose_numbers([source], {0.5, 0.25}, {3.14159}))
+    assert any(
+        complaint in line for line in loose_numbers([source], {0.5, 0.25}, {3.14159})
+    )
 
 
-@pytest.mark.parametrize("source", ["The bound 0.5 holds, that is 50 % and 25 %.", "About 3.14, or 3.1.", "arXiv:1908.10084 has it.",
-                                    "In lesson 06, since 2019, `0.77` and [0.5](x_9.9.md).", "1,024.5 <!-- fixed: 1,024.5: arithmetic -->",
-                                    "A rule: 30 % or 0.77. <!-- fixed: 30, 0.77: rule of thumb -->"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "The bound 0.5 holds, that is 50 % and 25 %.",
+        "About 3.14, or 3.1.",
+        "arXiv:1908.10084 has it.",
+        "In lesson 06, since 2019, `0.77` and [0.5](x_9.9.md).",
+        "1,024.5 <!-- fixed: 1,024.5: arithmetic -->",
+        "A rule: 30 % or 0.77. <!-- fixed: 30, 0.77: rule of thumb -->",
+    ],
+)
 def test_bound_numbers_are_accepted(source):
     assert loose_numbers([source], {0.5, 0.25}, {3.14159}) == []
 
 
 def test_every_notebook_is_in_the_registry():
-    """Lessons are numbered without a gap, each has a solution and an exercise, the canaries are five, and there is no other notebook."""
-    assert [path.name[:2] for path in LESSONS] == [f"{i:02d}" for i in range(len(LESSONS))]
-    assert [p.name for p in LESSONS] == [p.name for p in SOLUTIONS] == [p.name for p in EXERCISES]
-    canaries = [ROOT / "tests" / "canaries" / f"{stem}.ipynb" for stem in ("dead_kernel", "healthy", "missing_file", "raises", "wrong_output")]
+    """Lessons are numbered without a gap, each has a solution and an exercise, the
+    canaries are five, and there is no other notebook.
+    """
+    assert [path.name[:2] for path in LESSONS] == [
+        f"{i:02d}" for i in range(len(LESSONS))
+    ]
+    assert (
+        [p.name for p in LESSONS]
+        == [p.name for p in SOLUTIONS]
+        == [p.name for p in EXERCISES]
+    )
+    canaries = [
+        ROOT / "tests" / "canaries" / f"{stem}.ipynb"
+        for stem in ("dead_kernel", "healthy", "missing_file", "raises", "wrong_output")
+    ]
     known = {*LESSONS, *SOLUTIONS, *EXERCISES, *canaries}
     present = {path for path in classroom.project_files() if path.suffix == ".ipynb"}
     assert present - known == set() and known - present == set()
 
 
 def test_every_lesson_is_on_the_maps():
-    """README, the map in lesson 00 and the teacher's page name every lesson; lesson 00 may leave itself a plain row."""
-    readme, notes = (ROOT / "README.md").read_text(encoding="utf-8"), NOTES.read_text(encoding="utf-8")
+    """README, the map in lesson 00 and the teacher's page name every lesson; lesson 00
+    may leave itself a plain row.
+    """
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    notes = NOTES.read_text(encoding="utf-8")
     welcome = "\n".join(cell.source for cell in cells(LESSONS[0], "markdown"))
     for path in LESSONS:
         number = path.name[:2]
         assert f"(notebooks/{path.name})" in readme, f"README does not link {path.name}"
-        assert re.search(rf"^\| \[?{number} ", welcome, re.MULTILINE), f"the map in lesson 00 leaves out {number}"
-        assert re.search(rf"^### Lesson {number}:", notes, re.MULTILINE), f"the teacher's page has no notes for {number}"
+        assert re.search(rf"^\| \[?{number} ", welcome, re.MULTILINE), (
+            f"the map in lesson 00 leaves out {number}"
+        )
+        assert re.search(rf"^### Lesson {number}:", notes, re.MULTILINE), (
+            f"the teacher's page has no notes for {number}"
+        )
 
 
 @pytest.mark.parametrize("path", EXERCISES, ids=name)
 def test_exercises_hold_no_outputs(path):
-    assert all(not cell.outputs and cell.execution_count is None for cell in cells(path, "code"))
+    assert all(
+        not cell.outputs and cell.execution_count is None
+        for cell in cells(path, "code")
+    )
 
 
 def pages() -> list[Path]:
-    return [path for path in classroom.project_files() if path.suffix == ".md"] + sorted((ROOT / ".github").rglob("*.md"))
+    return [
+        path for path in classroom.project_files() if path.suffix == ".md"
+    ] + sorted((ROOT / ".github").rglob("*.md"))
 
 
 def text_of(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.suffix != ".ipynb" else "\n\n".join(cell.source for cell in cells(path, "markdown"))
+    return (
+        path.read_text(encoding="utf-8")
+        if path.suffix != ".ipynb"
+        else "\n\n".join(cell.source for cell in cells(path, "markdown"))
+    )
 
 
 def test_spelling(tmp_path):
-    """codespell over all prose, notebooks included; words it takes for mistakes are listed in tests/spelling_ignore.txt."""
+    """codespell over all prose, notebooks included; words it takes for mistakes are
+    listed in tests/spelling_ignore.txt.
+    """
     for path in pages() + LESSONS + SOLUTIONS + EXERCISES:
         target = tmp_path / name(path).replace("/", "__").replace(".ipynb", ".md")
-        target.write_text(re.sub(r"`[^`\n]*`|\]\([^)]*\)", " ", text_of(path)), encoding="utf-8")
-    command = [sys.executable, "-m", "codespell_lib", "-I", ROOT / "tests" / "spelling_ignore.txt", tmp_path]
+        target.write_text(
+            re.sub(r"`[^`\n]*`|\]\([^)]*\)", " ", text_of(path)), encoding="utf-8"
+        )
+    command = [
+        sys.executable,
+        "-m",
+        "codespell_lib",
+        "-I",
+        ROOT / "tests" / "spelling_ignore.txt",
+        tmp_path,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout.replace(str(tmp_path), "")
     (tmp_path / "canary.md").write_text("teh speling", encoding="utf-8")
-    assert subprocess.run([sys.executable, "-m", "codespell_lib", tmp_path / "canary.md"], capture_output=True, check=False).returncode != 0
+    assert (
+        subprocess.run(
+            [sys.executable, "-m", "codespell_lib", tmp_path / "canary.md"],
+            capture_output=True,
+            check=False,
+        ).returncode
+        != 0
+    )
 
 
 @pytest.mark.parametrize("path", pages() + LESSONS + SOLUTIONS, ids=name)
 def test_british_spelling(path):
-    text = re.sub(r"(?ms)^```.*?^```|`[^`]*`|\]\([^)]*\)|<[^>]*>|https?://\S+|^- [A-Z].*(?:19|20)\d\d.*$", " ", text_of(path))
+    text = re.sub(
+        r"(?ms)^```.*?^```|`[^`]*`|\]\([^)]*\)|<[^>]*>|https?://\S+|^- "
+        r"[A-Z].*(?:19|20)\d\d.*$",
+        " ",
+        text_of(path),
+    )
     assert not (found := AMERICAN.findall(text)), found
 
 
 @pytest.mark.parametrize("path", pages() + SOLUTIONS + EXERCISES, ids=name)
 def test_links_inside_the_repository_resolve(path):
-    """Lessons are looked at in test_notebooks. A link to a section must name a heading of the page it leads to."""
+    """Lessons are looked at in test_notebooks.
+
+    A link to a section must name a heading of the page it leads to.
+    """
     text = re.sub(r"(?ms)^```.*?^```|`[^`\n]*`", "", text_of(path))
     for target, section in re.findall(r"\]\(([^)#\s]*)(#[^)\s]*)?\)", text):
         if target.startswith(("http", "mailto:")):
@@ -172,12 +314,19 @@ def test_links_inside_the_repository_resolve(path):
         place = path if not target else path.parent / target
         assert place.exists(), f"{name(path)}: {target}"
         if section and place.suffix == ".md":
-            heads = re.findall(r"^#+ +(.*)$", place.read_text(encoding="utf-8"), re.MULTILINE)
-            assert section[1:] in {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}, f"{name(path)}: {target}{section}"
+            heads = re.findall(
+                r"^#+ +(.*)$", place.read_text(encoding="utf-8"), re.MULTILINE
+            )
+            assert section[1:] in {
+                re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-")
+                for head in heads
+            }, f"{name(path)}: {target}{section}"
 
 
 def test_files_stay_small():
-    """A clone on conference Wi-Fi: no file over 5 MB, all of it under 40 MB, text files other than notebooks and data under 200 KB."""
+    """A clone on conference Wi-Fi: no file over 5 MB, all of it under 40 MB, text files
+    other than notebooks and data under 200 KB.
+    """
     sizes = {path: path.stat().st_size for path in classroom.project_files()}
     assert max(sizes.values()) < 5e6, max(sizes, key=sizes.get)
     assert sum(sizes.values()) < 40e6
@@ -188,12 +337,24 @@ def test_files_stay_small():
 
 @pytest.mark.parametrize("path", LESSONS + SOLUTIONS, ids=name)
 def test_outputs_carry_nothing_of_a_machine(path):
-    """No home or temporary folders, no addresses of processes or objects, no tracebacks in what cells printed."""
+    """No home or temporary folders, no addresses of processes or objects, no tracebacks
+    in what cells printed.
+    """
     for cell in cells(path, "code"):
         for output in cell.outputs:
-            text = output.get("text", "") + json.dumps({k: v for k, v in output.get("data", {}).items() if not k.startswith("image/")})
-            found = re.search(r"/home/\w+|/Users/\w+|[A-Z]:\\\\|/var/folders|ipykernel_\d+|\bat 0x[0-9a-f]{6,}|site-packages"
-                              r"|Traceback \(most recent", text)
+            text = output.get("text", "") + json.dumps(
+                {
+                    k: v
+                    for k, v in output.get("data", {}).items()
+                    if not k.startswith("image/")
+                }
+            )
+            found = re.search(
+                r"/home/\w+|/Users/\w+|[A-Z]:\\\\|/var/folders|ipykernel_\d+|\bat "
+                r"0x[0-9a-f]{6,}|site-packages"
+                r"|Traceback \(most recent",
+                text,
+            )
             assert not found, f"{found[0]}: {cell.source[:80]}"
 
 
@@ -201,60 +362,113 @@ def minutes_of_lessons() -> dict[str, int]:
     """{"05": minutes to read and to do}, from each lesson's own table."""
     found = {}
     for path in LESSONS:
-        read, do = re.search(r"\| \*\*Minutes\*\* \| (\d+) to read, (\d+) to do", cells(path, "markdown")[0].source).groups()
+        read, do = re.search(
+            r"\| \*\*Minutes\*\* \| (\d+) to read, (\d+) to do",
+            cells(path, "markdown")[0].source,
+        ).groups()
         found[path.name[:2]] = {"read": int(read), "do": int(do)}
     return found
 
 
 def minutes_of_exercises() -> dict[str, list[int]]:
-    """{"05": minutes of exercise 1, 2, ...}, from the estimate that each exercise carries."""
+    """{"05": minutes of exercise 1, 2, ...}, from the estimate that each exercise
+    carries.
+    """
     found = {}
     for path in (notebooks.EXERCISES / lesson.name for lesson in LESSONS):
-        texts = [cell.source for cell in cells(path, "markdown") if cell.source.startswith("## Exercise ")]
+        texts = [
+            cell.source
+            for cell in cells(path, "markdown")
+            if cell.source.startswith("## Exercise ")
+        ]
         estimates = [re.findall(r"\bAbout (\d+) minutes?\b", text) for text in texts]
         for text, estimate in zip(texts, estimates):
-            assert len(estimate) == 1, f"{name(path)}: one estimate, 'About N minutes.', belongs to: {text.splitlines()[0]}"
+            assert len(estimate) == 1, (
+                f"{name(path)}: one estimate, 'About N minutes.', belongs to: "
+                f"{text.splitlines()[0]}"
+            )
         found[path.name[:2]] = [int(estimate[0]) for estimate in estimates]
     return found
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
 def test_minutes_of_exercises_add_up_to_those_of_the_lesson(path):
-    """What a learner reads at each exercise and what the lesson's table promises is one estimate, not two."""
-    each, do = minutes_of_exercises()[path.name[:2]], minutes_of_lessons()[path.name[:2]]["do"]
-    assert each and sum(each) == do, f"exercises take {' + '.join(map(str, each))} = {sum(each)} minutes, the table says {do} to do"
+    """What a learner reads at each exercise and what the lesson's table promises is one
+    estimate, not two.
+    """
+    each = minutes_of_exercises()[path.name[:2]]
+    do = minutes_of_lessons()[path.name[:2]]["do"]
+    assert each and sum(each) == do, (
+        f"exercises take {' + '.join(map(str, each))} = {sum(each)} minutes, the table "
+        f"says {do} to do"
+    )
 
 
 def syllabi() -> dict[str, list[list[str]]]:
-    """{title: rows} of the plans on the teacher's page: | from | minutes | what | lesson | part |."""
+    """{title: rows} of the plans on the teacher's page: | from | minutes | what |
+    lesson | part |.
+    """
     text = TEACHER.read_text(encoding="utf-8")
-    return {title: [[cell.strip() for cell in line.split("|")[1:-1]] for line in body.strip().splitlines()[2:]]
-            for title, body in re.findall(r"^### Plan: (.+?)\n.*?^<!-- plan -->\n(.*?)^<!-- /plan -->", text, re.MULTILINE | re.DOTALL)}
+    return {
+        title: [
+            [cell.strip() for cell in line.split("|")[1:-1]]
+            for line in body.strip().splitlines()[2:]
+        ]
+        for title, body in re.findall(
+            r"^### Plan: (.+?)\n.*?^<!-- plan -->\n(.*?)^<!-- /plan -->",
+            text,
+            re.MULTILINE | re.DOTALL,
+        )
+    }
 
 
 def test_there_are_three_plans():
-    assert [re.sub(r"[^\d.]", "", title) for title in syllabi()] == ["120", "240", "480"]
+    assert [re.sub(r"[^\d.]", "", title) for title in syllabi()] == [
+        "120",
+        "240",
+        "480",
+    ]
 
 
 @pytest.mark.parametrize("title", syllabi())
 def test_plans_add_up(title):
-    """Times follow from minutes; minutes follow from the lessons' tables; named exercises fit; breaks come in time; the sum is the title's."""
-    rows, minutes, exercises, clock, since_break = syllabi()[title], minutes_of_lessons(), minutes_of_exercises(), 0, 0
+    """Times follow from minutes; minutes follow from the lessons' tables; named
+    exercises fit; breaks come in time; the sum is the title's.
+    """
+    rows = syllabi()[title]
+    minutes = minutes_of_lessons()
+    exercises = minutes_of_exercises()
+    clock = 0
+    since_break = 0
     for start, length, what, lesson, part in rows:
         assert not lesson or lesson in minutes, f"{what}: there is no lesson {lesson}"
         hours, rest = start.split(":")
-        assert int(hours) * 60 + int(rest) == clock, f"{what} starts at {clock // 60}:{clock % 60:02d}, not {start}"
+        assert int(hours) * 60 + int(rest) == clock, (
+            f"{what} starts at {clock // 60}:{clock % 60:02d}, not {start}"
+        )
         if part in ("read", "do", "read and do"):
             want = sum(minutes[lesson][key] for key in part.split(" and "))
-            assert int(length) == want, f"{what}: lesson {lesson} says {want} minutes for '{part}'"
+            assert int(length) == want, (
+                f"{what}: lesson {lesson} says {want} minutes for '{part}'"
+            )
         else:
             assert part in ("break", "frame", "part of read", "part of do"), part
             if part.startswith("part of"):
-                assert int(length) < minutes[lesson][part.split()[-1]], f"{what}: a part is shorter than the whole"
-            if part == "part of do":    # "Exercises 1 to 3", "Exercises 1, 3 and 5"; what follows a semicolon is homework
+                assert int(length) < minutes[lesson][part.split()[-1]], (
+                    f"{what}: a part is shorter than the whole"
+                )
+            # "Exercises 1 to 3", "Exercises 1, 3 and 5"; what follows a semicolon is
+            # homework
+            if part == "part of do":
                 spans = re.findall(r"(\d+)(?: to (\d+))?", what.split(";")[0])
-                want = sum(sum(exercises[lesson][int(first) - 1:int(last or first)]) for first, last in spans)
-                assert 0 < want <= int(length), f"{what}: lesson {lesson}'s exercises need {want} minutes, the plan gives {length}"
+                want = sum(
+                    sum(exercises[lesson][int(first) - 1 : int(last or first)])
+                    for first, last in spans
+                )
+                assert 0 < want <= int(length), (
+                    f"{what}: lesson {lesson}'s exercises need {want} minutes, the "
+                    f"plan gives {length}"
+                )
         since_break = 0 if part == "break" else since_break + int(length)
         assert since_break <= 95, f"{since_break} minutes without a break at {what}"
         clock += int(length)

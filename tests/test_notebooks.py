@@ -1,4 +1,7 @@
-"""Notebooks about notebooks: the conventions hold, and the runner goes red when it should."""
+"""Notebooks about notebooks: the conventions hold, and the runner goes red when it
+should.
+"""
+
 from __future__ import annotations
 
 import json
@@ -11,9 +14,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import notebooks
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-import notebooks  # noqa: E402
 
 LESSONS, SOLUTIONS = notebooks.lessons(), notebooks.solutions()
 ROWS = ["You will build", "You will learn", "You need", "Minutes", "Light mode"]
@@ -40,25 +43,53 @@ def test_headings_in_order_and_closing_sections(path):
     text = "\n".join(c.source for c in read(path).cells if c.cell_type == "markdown")
     heads = re.findall(r"^(#+) (.+)$", text, re.MULTILINE)
     levels = [len(mark) for mark, _ in heads]
-    assert levels.count(1) == 1 and levels[0] == 1 and all(b <= a + 1 for a, b in zip(levels, levels[1:]))
+    assert (
+        levels.count(1) == 1
+        and levels[0] == 1
+        and all(b <= a + 1 for a, b in zip(levels, levels[1:]))
+    )
     closing = ["Check", "What we found", "In practice", "Next", "Further reading"]
     assert [name for _, name in heads][-5:] == closing
-    assert len(re.findall(r"^- ", text.split("## What we found")[1].split("\n## ")[0], re.MULTILINE)) == 3
+    assert (
+        len(
+            re.findall(
+                r"^- ",
+                text.split("## What we found")[1].split("\n## ")[0],
+                re.MULTILINE,
+            )
+        )
+        == 3
+    )
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
 def test_every_figure_has_its_sentence(path):
     cells = read(path).cells
     for cell, following in zip(cells, cells[1:] + [None]):
-        if cell.cell_type == "code" and any("image/png" in o.get("data", {}) for o in cell.outputs):
-            assert following is not None and following.cell_type == "markdown" and following.source.startswith("*What to see:"), cell.source[:80]
+        if cell.cell_type == "code" and any(
+            "image/png" in o.get("data", {}) for o in cell.outputs
+        ):
+            assert (
+                following is not None
+                and following.cell_type == "markdown"
+                and following.source.startswith("*What to see:")
+            ), cell.source[:80]
 
 
-@pytest.mark.parametrize("path", LESSONS + SOLUTIONS, ids=lambda p: f"{p.parent.name}-{p.stem}")
+@pytest.mark.parametrize(
+    "path", LESSONS + SOLUTIONS, ids=lambda p: f"{p.parent.name}-{p.stem}"
+)
 def test_stored_form(path):
-    """One clean top-to-bottom run, canonical JSON, no widgets, no SVG, no machine paths, no errors, small."""
+    """One clean top-to-bottom run, canonical JSON, no widgets, no SVG, no machine
+    paths, no errors, small.
+    """
     notebook = read(path)
-    assert nbformat.writes(notebooks.canonical(notebook), indent=1, ensure_ascii=False).strip() == path.read_text(encoding="utf-8").strip()
+    assert (
+        nbformat.writes(
+            notebooks.canonical(notebook), indent=1, ensure_ascii=False
+        ).strip()
+        == path.read_text(encoding="utf-8").strip()
+    )
     counts = [cell.execution_count for cell in code_cells(path)]
     assert counts == list(range(1, len(counts) + 1))
     assert path.stat().st_size < 400_000
@@ -66,7 +97,10 @@ def test_stored_form(path):
         assert not cell.source.rstrip().endswith(";"), cell.source[-60:]
         for output in cell.outputs:
             assert output.output_type != "error"
-            assert not {"image/svg+xml", "application/vnd.jupyter.widget-view+json"} & set(output.get("data", {}))
+            assert not {
+                "image/svg+xml",
+                "application/vnd.jupyter.widget-view+json",
+            } & set(output.get("data", {}))
             assert output.get("name") != "stderr", output.get("text", "")[:200]
 
 
@@ -80,21 +114,33 @@ def test_links_inside_the_repository_resolve(path):
     for cell in read(path).cells:
         if cell.cell_type == "markdown":
             for target in re.findall(r"\]\(([^)#]+)", cell.source):
-                assert target.startswith("http") or (path.parent / target).exists(), target
+                assert target.startswith("http") or (path.parent / target).exists(), (
+                    target
+                )
 
 
 def test_links_in_the_readme_resolve():
-    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")):
+    for target in re.findall(
+        r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")
+    ):
         assert target.startswith("http") or (ROOT / target).exists(), target
 
 
 def test_measured_cost_of_every_lesson_is_within_the_limits():
-    """90 seconds and 1.2 GB (with a language model 1.6) on two cores, as measured by `make measure`; README shows the same numbers."""
-    results = json.loads((ROOT / "data" / "results" / "lessons.json").read_text(encoding="utf-8"))["lessons"]
+    """90 seconds and 1.2 GB (with a language model 1.6) on two cores, as measured by
+    `make measure`; README shows the same numbers.
+    """
+    results = json.loads(
+        (ROOT / "data" / "results" / "lessons.json").read_text(encoding="utf-8")
+    )["lessons"]
     assert list(results) == [path.stem for path in LESSONS], "run make measure"
     for name, models in results.items():
         for model, row in models.items():
-            assert row["seconds"] <= 90 and row["peak_gb"] <= memory_limit(name), (name, model, row)
+            assert row["seconds"] <= 90 and row["peak_gb"] <= memory_limit(name), (
+                name,
+                model,
+                row,
+            )
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for line in notebooks.table(results):
         assert line in readme, "the table in README.md is stale: run make measure"
@@ -106,25 +152,62 @@ def memory_limit(name: str) -> float:
 
 
 def test_peak_memory_of_a_lesson_is_gated_live():
-    """The heaviest lesson by the stored table (lesson 11 has a limit of its own) is run again, here and now, within the limit on memory."""
-    results = json.loads((ROOT / "data" / "results" / "lessons.json").read_text(encoding="utf-8"))["lessons"]
-    heaviest = max((name for name in results if not name.startswith("11")), key=lambda name: results[name]["all-mpnet-base-v2"]["peak_gb"])
-    measured = notebooks.measure_one(next(path for path in LESSONS if path.stem == heaviest))
+    """The heaviest lesson by the stored table (lesson 11 has a limit of its own) is run
+    again, here and now, within the limit on memory.
+    """
+    results = json.loads(
+        (ROOT / "data" / "results" / "lessons.json").read_text(encoding="utf-8")
+    )["lessons"]
+    heaviest = max(
+        (name for name in results if not name.startswith("11")),
+        key=lambda name: results[name]["all-mpnet-base-v2"]["peak_gb"],
+    )
+    measured = notebooks.measure_one(
+        next(path for path in LESSONS if path.stem == heaviest)
+    )
     assert measured["peak_gb"] <= 1.2, (heaviest, measured)
 
 
-NBVAL = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rN", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=180",
-         "--nbval-kernel-startup-timeout=120", "-o", "addopts=", "-o", "testpaths="]
+NBVAL = [
+    sys.executable,
+    "-m",
+    "pytest",
+    "-q",
+    "-p",
+    "no:cacheprovider",
+    "-rN",
+    "--nbval-lax",
+    "--nbval-current-env",
+    "--nbval-cell-timeout=180",
+    "--nbval-kernel-startup-timeout=120",
+    "-o",
+    "addopts=",
+    "-o",
+    "testpaths=",
+]
 
 
 def nbval(*paths, **environment) -> subprocess.CompletedProcess:
-    return subprocess.run([*NBVAL, *map(str, paths)], cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+    return subprocess.run(
+        [*NBVAL, *map(str, paths)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
 
 
-@pytest.mark.parametrize("name", ["raises", "wrong_output", "missing_file", "dead_kernel"])
+@pytest.mark.parametrize(
+    "name", ["raises", "wrong_output", "missing_file", "dead_kernel"]
+)
 def test_canaries_go_red(name):
-    done = nbval("--nbval-cell-timeout=20", ROOT / "tests" / "canaries" / f"{name}.ipynb")
-    assert done.returncode == 1 and re.search(r"\d+ failed", done.stdout), done.stdout[-2000:]
+    done = nbval(
+        "--nbval-cell-timeout=20", ROOT / "tests" / "canaries" / f"{name}.ipynb"
+    )
+    assert done.returncode == 1 and re.search(r"\d+ failed", done.stdout), done.stdout[
+        -2000:
+    ]
 
 
 def test_a_healthy_notebook_goes_green():
@@ -148,7 +231,11 @@ def test_light_mode_smoke(path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", [p for p in LESSONS + SOLUTIONS if p not in SMOKE], ids=lambda p: f"{p.parent.name}-{p.stem}")
+@pytest.mark.parametrize(
+    "path",
+    [p for p in LESSONS + SOLUTIONS if p not in SMOKE],
+    ids=lambda p: f"{p.parent.name}-{p.stem}",
+)
 def test_light_mode(path):
     done = nbval(path, QRR_MODEL="all-MiniLM-L6-v2")
     assert done.returncode == 0, done.stdout[-3000:]

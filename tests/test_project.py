@@ -1,4 +1,7 @@
-"""The repository keeps its promises: one dependency list, quick import, pinned versions, no stray addresses."""
+"""The repository keeps its promises: one dependency list, quick import, pinned
+versions, no stray addresses.
+"""
+
 from __future__ import annotations
 
 import re
@@ -8,66 +11,129 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+import environments
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-import environments  # noqa: E402
 
 
 def tracked() -> list[Path]:
-    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if listed.returncode:
         pytest.skip("not a git checkout: the list of files is unknown")
-    return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+    return [
+        ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()
+    ]
 
 
 def test_environment_files_follow_pyproject():
     for path, text in environments.files().items():
-        assert path.read_text(encoding="utf-8") == text, f"{path.name} is stale: run python tools/environments.py"
+        assert path.read_text(encoding="utf-8") == text, (
+            f"{path.name} is stale: run python tools/environments.py"
+        )
 
 
 TOOLS = sorted((ROOT / "tools").glob("*.py"))
-HEAVY = ("torch", "numpy", "sentence_transformers", "nbformat", "nbconvert", "nbclient", "qiskit")
+HEAVY = (
+    "torch",
+    "numpy",
+    "sentence_transformers",
+    "nbformat",
+    "nbconvert",
+    "nbclient",
+    "qiskit",
+)
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda path: path.stem)
 def test_every_tool_says_what_it_does_before_it_does_it(tool):
-    """`--help` answers at once: nothing heavy is imported, no work is begun, no file is touched."""
+    """`--help` answers at once: nothing heavy is imported, no work is begun, no file is
+    touched.
+    """
     before = {path: path.stat().st_mtime_ns for path in tracked()}
-    done = subprocess.run([sys.executable, "-X", "importtime", tool, "--help"], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", tool, "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
     first = re.search(r'^"""(.+?)[.:]?\s', tool.read_text(encoding="utf-8"))[1]
-    assert done.returncode == 0 and done.stdout.startswith("usage:") and first in done.stdout, done.stdout + done.stderr[-500:]
-    assert not [name for name in HEAVY if re.search(rf"\| +{name}$", done.stderr, re.MULTILINE)]
+    assert (
+        done.returncode == 0
+        and done.stdout.startswith("usage:")
+        and first in done.stdout
+    ), done.stdout + done.stderr[-500:]
+    assert not [
+        name for name in HEAVY if re.search(rf"\| +{name}$", done.stderr, re.MULTILINE)
+    ]
     assert {path: path.stat().st_mtime_ns for path in tracked()} == before
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda path: path.stem)
 def test_every_tool_refuses_an_option_that_it_does_not_know(tool):
-    done = subprocess.run([sys.executable, tool, "--nonsense"], capture_output=True, text=True, check=False, timeout=30)
-    assert done.returncode == 2 and "usage:" in done.stderr, done.stdout + done.stderr[-500:]
+    done = subprocess.run(
+        [sys.executable, tool, "--nonsense"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 2 and "usage:" in done.stderr, (
+        done.stdout + done.stderr[-500:]
+    )
 
 
 def test_installed_versions_lie_in_the_ranges_and_are_the_pinned_ones():
     from packaging.requirements import Requirement
 
-    pins = dict(re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE))
-    pins = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pins.items()}
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pins = dict(
+        re.findall(
+            r"^([A-Za-z0-9_.-]+)==(\S+)$",
+            (ROOT / "constraints.txt").read_text(encoding="utf-8"),
+            re.MULTILINE,
+        )
+    )
+    pins = {
+        re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pins.items()
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
     extras = project["optional-dependencies"]
-    for item in project["dependencies"] + extras["serve"] + extras["scale"] + extras["test"]:
+    for item in (
+        project["dependencies"] + extras["serve"] + extras["scale"] + extras["test"]
+    ):
         need = Requirement(item)
         if need.name == "qrr-lib" or (need.marker and not need.marker.evaluate()):
             continue
         version = metadata.version(need.name).split("+")[0]
-        assert need.specifier.contains(version), f"{need.name} {version} is outside {need.specifier}"
-        assert re.sub(r"[-_.]+", "-", need.name).lower() in pins, f"{need.name} is not in constraints.txt"
+        assert need.specifier.contains(version), (
+            f"{need.name} {version} is outside {need.specifier}"
+        )
+        assert re.sub(r"[-_.]+", "-", need.name).lower() in pins, (
+            f"{need.name} is not in constraints.txt"
+        )
 
 
 def test_import_is_light():
-    """No heavy package is imported by `import qrr_lib`; the time itself belongs to the benchmarks."""
-    code = "import sys, qrr_lib; print([m for m in ('torch', 'numpy', 'faiss', 'qiskit', 'pennylane', 'transformers') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    """No heavy package is imported by `import qrr_lib`; the time itself belongs to the
+    benchmarks.
+    """
+    heavy = ("torch", "numpy", "faiss", "qiskit", "pennylane", "transformers")
+    code = f"import sys, qrr_lib; print([m for m in {heavy} if m in sys.modules])"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )
 
 
 def test_every_public_name_exists_and_is_explained():
@@ -76,16 +142,25 @@ def test_every_public_name_exists_and_is_explained():
     for name in qrr_lib.__all__:
         assert getattr(qrr_lib, name).__doc__, name
     with pytest.raises(AttributeError, match="HybridReranker"):
-        qrr_lib.Nonsense  # noqa: B018
+        qrr_lib.__getattr__("Nonsense")
 
 
 def test_rooms_stay_small():
-    sizes = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / "qrr_lib").rglob("*.py")}
+    sizes = {
+        path: len(path.read_text(encoding="utf-8").splitlines())
+        for path in (ROOT / "qrr_lib").rglob("*.py")
+    }
     assert max(sizes.values()) <= 250, [p.name for p, n in sizes.items() if n > 250]
 
 
 def test_no_addresses_of_registries_and_no_machine_paths():
-    bad = re.compile(r"(pythonhos" r"ted|pypi\.o" r"rg|npmj" r"s\.org|deb\.debi" r"an)|(^|[^A-Za-z.])/(work|farm|root|tmp)/")
+    bad = re.compile(
+        r"(pythonhos"
+        r"ted|pypi\.o"
+        r"rg|npmj"
+        r"s\.org|deb\.debi"
+        r"an)|(^|[^A-Za-z.])/(work|farm|root|tmp)/"
+    )
     for path in tracked():
         if path.suffix in (".npz", ".png", ".safetensors"):
             continue
@@ -94,26 +169,73 @@ def test_no_addresses_of_registries_and_no_machine_paths():
 
 
 def test_advice_with_pip_has_double_quotes():
-    """Single quotes around `.[extra]` reach pip in Windows' cmd.exe, which then finds no such folder."""
+    """Single quotes around `.[extra]` reach pip in Windows' cmd.exe, which then finds
+    no such folder.
+    """
     bad = re.compile(r"'\.\[\w+\]'")
     for path in tracked():
-        if path.suffix in (".py", ".md", ".yml", ".ipynb") and path != Path(__file__).resolve():
-            assert not bad.search(path.read_text(encoding="utf-8")), path.relative_to(ROOT)
+        if (
+            path.suffix in (".py", ".md", ".yml", ".ipynb")
+            and path != Path(__file__).resolve()
+        ):
+            assert not bad.search(path.read_text(encoding="utf-8")), path.relative_to(
+                ROOT
+            )
 
 
 def test_cli_mistakes_are_one_clear_line():
-    done = subprocess.run([sys.executable, "-m", "qrr_lib.course.cli", "search", "phase", "--alpha", "1.5"], capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "alpha must lie in [0, 1]" in done.stderr and "Traceback" not in done.stderr
-    done = subprocess.run([sys.executable, "-m", "qrr_lib.course.cli", "search", ""], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "qrr_lib.course.cli",
+            "search",
+            "phase",
+            "--alpha",
+            "1.5",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (
+        done.returncode == 2
+        and "alpha must lie in [0, 1]" in done.stderr
+        and "Traceback" not in done.stderr
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "qrr_lib.course.cli", "search", ""],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2 and "query is empty" in done.stderr
 
 
 def test_demo_prints_a_ranking_and_what_each_mode_is_worth():
-    done = subprocess.run([sys.executable, "-m", "qrr_lib.course.cli", "demo", "-k", "5"], capture_output=True, text=True, check=True)
-    rows = re.findall(r"^ +(\d+) +(\d+) +(\d\.\d{4}) +(\d\.\d{4}) +(\d\.\d{4})  \S", done.stdout, re.MULTILINE)
+    done = subprocess.run(
+        [sys.executable, "-m", "qrr_lib.course.cli", "demo", "-k", "5"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows = re.findall(
+        r"^ +(\d+) +(\d+) +(\d\.\d{4}) +(\d\.\d{4}) +(\d\.\d{4})  \S",
+        done.stdout,
+        re.MULTILINE,
+    )
     assert [int(r[0]) for r in rows] == [1, 2, 3, 4, 5]
     alpha = float(re.search(r"^final = (\S+) \* cosine", done.stdout, re.MULTILINE)[1])
     for _, _, cosine, quantum, final in rows:
-        assert float(final) == pytest.approx(alpha * float(cosine) + (1 - alpha) * float(quantum), abs=2e-4)
-    values = {name: float(v) for v, name in re.findall(r"^  (\d\.\d{3})  (cosine|one state per token|one state per text)", done.stdout, re.MULTILINE)}
+        assert float(final) == pytest.approx(
+            alpha * float(cosine) + (1 - alpha) * float(quantum), abs=2e-4
+        )
+    values = {
+        name: float(v)
+        for v, name in re.findall(
+            r"^  (\d\.\d{3})  (cosine|one state per token|one state per text)",
+            done.stdout,
+            re.MULTILINE,
+        )
+    }
     assert len(values) == 3 and values["one state per token"] > values["cosine"] > 0.2

@@ -1,4 +1,7 @@
-"""The index folder: opened as it was written, or refused; a kill or a full disk leaves the old one whole."""
+"""The index folder: opened as it was written, or refused; a kill or a full disk leaves
+the old one whole.
+"""
+
 from __future__ import annotations
 
 import errno
@@ -23,7 +26,9 @@ def embedder():
 
 @pytest.fixture
 def folder(tmp_path, embedder):
-    HybridReranker(embedder, TokenScorer(QubitMap(6), folder=tmp_path / "index")).index(DOCS)
+    HybridReranker(embedder, TokenScorer(QubitMap(6), folder=tmp_path / "index")).index(
+        DOCS
+    )
     return tmp_path / "index"
 
 
@@ -34,41 +39,80 @@ def names(folder):
 def test_gathering_texts(rng):
     states = random_codes(rng, [3, 0, 4, 1])
     part = states[[2, 1, 0]]
-    assert part.offsets.tolist() == [0, 4, 4, 7] and np.array_equal(part.codes[:4], states.codes[3:7])
-    assert np.array_equal(states[1:3].token_ids, states.token_ids[3:7]) and len(states[1:3]) == 2
+    assert part.offsets.tolist() == [0, 4, 4, 7] and np.array_equal(
+        part.codes[:4], states.codes[3:7]
+    )
+    assert (
+        np.array_equal(states[1:3].token_ids, states.token_ids[3:7])
+        and len(states[1:3]) == 2
+    )
     joined = TokenCodes.join([states[:2], states[2:]])
-    assert np.array_equal(joined.codes, states.codes) and joined.offsets.tolist() == states.offsets.tolist()
+    assert (
+        np.array_equal(joined.codes, states.codes)
+        and joined.offsets.tolist() == states.offsets.tolist()
+    )
     assert len(states[[]]) == 0 and len(TokenCodes.join([states[[]], states])) == 4
 
 
 def test_an_index_on_disk_answers_like_one_in_memory(folder, embedder):
     memory = HybridReranker(embedder, TokenScorer(QubitMap(6))).index(DOCS)
     disk = open_index(folder, embedder)
-    assert isinstance(disk.states.codes, np.memmap) and disk.states.codes.nbytes == 12 * memory.states.offsets[-1]
-    assert names(folder) == ["codes", "ids", "manifest.json", "map", "token_ids", "vectors"]
+    assert (
+        isinstance(disk.states.codes, np.memmap)
+        and disk.states.codes.nbytes == 12 * memory.states.offsets[-1]
+    )
+    assert names(folder) == [
+        "codes",
+        "ids",
+        "manifest.json",
+        "map",
+        "token_ids",
+        "vectors",
+    ]
     for query in ("phase qubit river", "bread"):
         assert disk.search(query, k=20) == memory.search(query, k=20)
         assert disk.explain(query, "d3") == memory.explain(query, "d3")
     plain = open_index(folder, embedder, idf=False, alpha=0)
-    expected = HybridReranker(embedder, TokenScorer(QubitMap(6), idf=False), alpha=0).index(DOCS)
+    expected = HybridReranker(
+        embedder, TokenScorer(QubitMap(6), idf=False), alpha=0
+    ).index(DOCS)
     assert plain.search("bread kernel", k=20) == expected.search("bread kernel", k=20)
 
 
 def test_one_byte_a_qubit_on_disk(tmp_path, embedder):
     memory = HybridReranker(embedder, TokenScorer(QubitMap(6, bits=4))).index(DOCS)
-    written = HybridReranker(embedder, TokenScorer(QubitMap(6, bits=4), folder=tmp_path)).index(DOCS)
+    written = HybridReranker(
+        embedder, TokenScorer(QubitMap(6, bits=4), folder=tmp_path)
+    ).index(DOCS)
     disk = open_index(tmp_path, embedder)
-    assert disk.states.codes.nbytes == 6 * memory.states.offsets[-1] and disk.scorer.angles.bits == 4
-    assert disk.search("phase qubit river", k=20) == memory.search("phase qubit river", k=20) == written.search("phase qubit river", k=20)
-    same_but_finer = QubitMap(6).fit(np.concatenate([t.tokens for t in embedder.encode_with_tokens(list(DOCS.values()))]))
+    assert (
+        disk.states.codes.nbytes == 6 * memory.states.offsets[-1]
+        and disk.scorer.angles.bits == 4
+    )
+    assert (
+        disk.search("phase qubit river", k=20)
+        == memory.search("phase qubit river", k=20)
+        == written.search("phase qubit river", k=20)
+    )
+    same_but_finer = QubitMap(6).fit(
+        np.concatenate(
+            [t.tokens for t in embedder.encode_with_tokens(list(DOCS.values()))]
+        )
+    )
     with pytest.raises(ValueError, match="another map"):
         open_index(tmp_path, embedder, angles=same_but_finer)
 
 
 def test_a_folder_is_written_once_and_replaced_whole(folder, embedder):
     scorer = TokenScorer(QubitMap(6), folder=folder)
-    reranker = HybridReranker(embedder, scorer).index({"one": " ".join(WORDS[:8]), "two": " ".join(WORDS[8:16])})
-    assert len(open_index(folder, embedder).states) == 2 and len(list(folder.iterdir())) == 6      # the old files are gone
+    reranker = HybridReranker(embedder, scorer).index(
+        {"one": " ".join(WORDS[:8]), "two": " ".join(WORDS[8:16])}
+    )
+    # the old files are gone
+    assert (
+        len(open_index(folder, embedder).states) == 2
+        and len(list(folder.iterdir())) == 6
+    )
     with pytest.raises(ValueError, match="written once"):
         reranker.index({"more": "river"})
     assert len(open_index(folder, embedder).states) == 2
@@ -77,7 +121,8 @@ def test_a_folder_is_written_once_and_replaced_whole(folder, embedder):
 def test_a_kill_in_mid_write_leaves_the_old_index(folder, embedder, rng):
     before = open_index(folder, embedder).search("bread")
     writer = StoreWriter(folder)
-    writer.add(["x"], np.zeros((1, 24), "f4"), random_codes(rng, [3], n=6))         # … and no commit
+    # … and no commit
+    writer.add(["x"], np.zeros((1, 24), "f4"), random_codes(rng, [3], n=6))
     assert len(list(folder.iterdir())) == 10
     assert open_index(folder, embedder).search("bread") == before
     writer.abort()
@@ -97,10 +142,14 @@ class Interrupted(ToyTokens):
 
 
 def test_an_interrupted_index_cleans_up(folder, embedder):
-    before, fitted = open_index(folder, embedder).search("bread"), QubitMap.load(next(folder.glob("map-*")))
+    before = open_index(folder, embedder).search("bread")
+    fitted = QubitMap.load(next(folder.glob("map-*")))
     with pytest.raises(KeyboardInterrupt):
         HybridReranker(Interrupted(), TokenScorer(fitted, folder=folder)).index(DOCS)
-    assert len(list(folder.iterdir())) == 6 and open_index(folder, embedder).search("bread") == before
+    assert (
+        len(list(folder.iterdir())) == 6
+        and open_index(folder, embedder).search("bread") == before
+    )
 
 
 def test_a_full_disk_is_said_and_leaves_the_old_index(folder, embedder, monkeypatch):
@@ -122,11 +171,16 @@ def test_a_full_disk_is_said_and_leaves_the_old_index(folder, embedder, monkeypa
 
     before = open_index(folder, embedder).search("bread")
     monkeypatch.setattr(StoreWriter, "__init__", init)
-    with pytest.raises(OSError, match="could not be written .No space left on device.* make room") as caught:
+    with pytest.raises(
+        OSError, match="could not be written .No space left on device.* make room"
+    ) as caught:
         HybridReranker(embedder, TokenScorer(QubitMap(6), folder=folder)).index(DOCS)
     assert caught.value.errno == errno.ENOSPC
     monkeypatch.undo()
-    assert len(list(folder.iterdir())) == 6 and open_index(folder, embedder).search("bread") == before
+    assert (
+        len(list(folder.iterdir())) == 6
+        and open_index(folder, embedder).search("bread") == before
+    )
 
 
 @pytest.mark.parametrize("kind", ["codes", "token_ids", "vectors", "ids", "map"])
@@ -145,12 +199,17 @@ def test_damage_is_noticed(folder, embedder, kind):
 
 
 def test_codes_of_another_model_or_map_are_refused(folder, embedder):
-    other = QubitMap(6, seed=1).fit(np.concatenate([t.tokens for t in embedder.encode_with_tokens(list(DOCS.values()))]))
+    other = QubitMap(6, seed=1).fit(
+        np.concatenate(
+            [t.tokens for t in embedder.encode_with_tokens(list(DOCS.values()))]
+        )
+    )
     with pytest.raises(ValueError, match="another map"):
         open_index(folder, embedder, angles=other)
 
     class Other(ToyTokens):
         name = "another-toy"
+
     with pytest.raises(ValueError, match="another model"):
         open_index(folder, Other())
 
@@ -170,10 +229,19 @@ def test_manifests_that_cannot_be_read(folder, embedder, tmp_path):
 
 def test_another_angle_source_is_not_kept_but_asked_for(tmp_path, embedder):
     head = QubitAnglePredictor(24, 8, Circuit(3), seed=0)
-    made = HybridReranker(embedder, TokenScorer(head, folder=tmp_path)).index({**DOCS, "ünï\u2028 code": "bread"})
+    made = HybridReranker(embedder, TokenScorer(head, folder=tmp_path)).index(
+        {**DOCS, "ünï\u2028 code": "bread"}
+    )
     with pytest.raises(ValueError, match="keeps no map"):
         open_index(tmp_path, embedder)
-    opened = open_index(tmp_path, embedder, angles=QubitAnglePredictor(24, 8, Circuit(3), seed=0))
-    assert opened.search("bread") == made.search("bread") and "ünï\u2028 code" in opened._row
+    opened = open_index(
+        tmp_path, embedder, angles=QubitAnglePredictor(24, 8, Circuit(3), seed=0)
+    )
+    assert (
+        opened.search("bread") == made.search("bread")
+        and "ünï\u2028 code" in opened._row
+    )
     with pytest.raises(ValueError, match="another map"):
-        open_index(tmp_path, embedder, angles=QubitAnglePredictor(24, 8, Circuit(3), seed=1))
+        open_index(
+            tmp_path, embedder, angles=QubitAnglePredictor(24, 8, Circuit(3), seed=1)
+        )

@@ -1,12 +1,16 @@
-"""Pack the whole course for a room without internet: one folder (or zip) that installs by one command.
+"""Pack the whole course for a room without internet: one folder (or zip) that installs
+by one command.
 
     python tools/classroom.py                          # build/classroom/
     python tools/classroom.py --zip                    # and build/classroom.zip
-    python tools/classroom.py --torch-index ADDRESS    # on Linux: PyTorch's CPU index, see README
+    # on Linux: PyTorch's CPU index, see README
+    python tools/classroom.py --torch-index ADDRESS
 
-The folder holds wheels for *this* platform and this Python version, the models, the course itself, every lesson and solution
-as a web page, slides of every lesson, and `install.py`. Build it once for each kind of machine in the room.
+The folder holds wheels for *this* platform and this Python version, the models, the
+course itself, every lesson and solution as a web page, slides of every lesson, and
+`install.py`. Build it once for each kind of machine in the room.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -19,28 +23,51 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import slides  # noqa: E402
+import slides
 
-from notebooks import EXERCISES, ROOT, lessons  # noqa: E402
+from notebooks import EXERCISES, ROOT, lessons
 
 INSTALLER = Path(__file__).with_name("classroom_install.py")
 NOT_FOR_THE_CLASS = (".ci", ".github")
 
 
 def project_files() -> list[Path]:
-    """Files of the course: what git knows or would add; without git, everything but hidden and built folders."""
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=False)
+    """Files of the course: what git knows or would add; without git, everything but
+    hidden and built folders.
+    """
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
     if listed.returncode == 0:
-        paths = [ROOT / name for name in listed.stdout.decode("utf-8").split("\0") if name]
+        paths = [
+            ROOT / name for name in listed.stdout.decode("utf-8").split("\0") if name
+        ]
     else:
         skip = {"build", "dist", "artefacts", "__pycache__"}
-        paths = [p for p in ROOT.rglob("*") if not any(part in skip or part.startswith(".") for part in p.relative_to(ROOT).parts)]
-    return [p for p in paths if p.is_file() and p.relative_to(ROOT).parts[0] not in NOT_FOR_THE_CLASS and ".mine-" not in p.name]
+        paths = [
+            p
+            for p in ROOT.rglob("*")
+            if not any(
+                part in skip or part.startswith(".")
+                for part in p.relative_to(ROOT).parts
+            )
+        ]
+    return [
+        p
+        for p in paths
+        if p.is_file()
+        and p.relative_to(ROOT).parts[0] not in NOT_FOR_THE_CLASS
+        and ".mine-" not in p.name
+    ]
 
 
 def copy_course(target: Path) -> None:
-    """Copy the course to `target`, with the original notebooks once more in a zip for `qrr reset`."""
+    """Copy the course to `target`, with the original notebooks once more in a zip for
+    `qrr reset`.
+    """
     from qrr_lib.course.reset import SHIPPED
 
     for path in project_files():
@@ -53,18 +80,47 @@ def copy_course(target: Path) -> None:
 
 
 def extras() -> list[str]:
-    """Optional parts of the course that learners need: every extra but those for tests."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return [name for name in project.get("optional-dependencies", {}) if name not in ("test", "browser")]
+    """Optional parts of the course that learners need: every extra but those
+    for tests.
+    """
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
+    return [
+        name
+        for name in project.get("optional-dependencies", {})
+        if name not in ("test", "browser")
+    ]
 
 
 def collect_wheels(target: Path, torch_index: str | None) -> None:
-    """Fetch or build a wheel of everything the course needs, at the tested versions, and of what builds the course itself."""
+    """Fetch or build a wheel of everything the course needs, at the tested versions,
+    and of what builds the course itself.
+    """
     wanted = f".[{','.join(extras())}]" if extras() else "."
-    options = ["-c", str(ROOT / "constraints.txt"), *(["--extra-index-url", torch_index] if torch_index else [])]
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(target), *options, wanted, "setuptools>=70", "wheel", "pip"]
+    options = [
+        "-c",
+        str(ROOT / "constraints.txt"),
+        *(["--extra-index-url", torch_index] if torch_index else []),
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--wheel-dir",
+        str(target),
+        *options,
+        wanted,
+        "setuptools>=70",
+        "wheel",
+        "pip",
+    ]
     subprocess.run(command, cwd=ROOT, check=True)
-    for own in target.glob("qrr_lib-*.whl"):            # the course is installed from its folder, so that notebooks and library stay editable
+    # the course is installed from its folder, so that notebooks and library stay
+    # editable
+    for own in target.glob("qrr_lib-*.whl"):
         own.unlink()
 
 
@@ -81,9 +137,19 @@ def install_page(sizes: dict[str, int]) -> str:
     version = ".".join(platform.python_version_tuple()[:2])
     machine = f"{platform.system()} on {platform.machine()}"
     python = "py -" + version if platform.system() == "Windows" else f"python{version}"
-    listed = "\n".join(f"<li><a href=\"pages/{p.stem}.html\">{p.stem.replace('_', ' ')}</a></li>" for p in lessons())
-    held = "\n".join(f"<tr><th scope=\"row\">{name}</th><td>{size / 1e6:,.0f} MB</td></tr>" for name, size in sizes.items())
-    lab = r"course\.venv\Scripts\jupyter lab" if platform.system() == "Windows" else "course/.venv/bin/jupyter lab"
+    listed = "\n".join(
+        f'<li><a href="pages/{p.stem}.html">{p.stem.replace("_", " ")}</a></li>'
+        for p in lessons()
+    )
+    held = "\n".join(
+        f'<tr><th scope="row">{name}</th><td>{size / 1e6:,.0f} MB</td></tr>'
+        for name, size in sizes.items()
+    )
+    lab = (
+        r"course\.venv\Scripts\jupyter lab"
+        if platform.system() == "Windows"
+        else "course/.venv/bin/jupyter lab"
+    )
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Install the course without internet</title>
 <style>body {{ font: 18px/1.5 system-ui, sans-serif; max-width: 46em; margin: 2em auto; padding: 0 1em; color: #1a1a1a; background: #fff; }}
@@ -113,13 +179,17 @@ into your cache and checks the machine. This takes some minutes.</li>
 """
 
 
-def build(folder: Path, torch_index: str | None = None, models: list[str] | None = None) -> Path:
+def build(
+    folder: Path, torch_index: str | None = None, models: list[str] | None = None
+) -> Path:
     """Build the class folder anew; returns it."""
     from qrr_lib.embed.models import MODELS
 
     if folder.exists():
         if not (folder / "install.py").exists() and any(folder.iterdir()):
-            raise SystemExit(f"{folder} is not a class folder and not empty: name another with --out")
+            raise SystemExit(
+                f"{folder} is not a class folder and not empty: name another with --out"
+            )
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     print("course, pages and slides", flush=True)
@@ -131,13 +201,21 @@ def build(folder: Path, torch_index: str | None = None, models: list[str] | None
     print("wheels (some minutes)", flush=True)
     collect_wheels(folder / "wheels", torch_index)
     shutil.copy2(INSTALLER, folder / "install.py")
-    sizes = {part.name: sum(f.stat().st_size for f in part.rglob("*") if f.is_file()) for part in sorted(folder.iterdir()) if part.is_dir()}
-    (folder / "INSTALL.html").write_text(install_page(sizes), encoding="utf-8", newline="\n")
+    sizes = {
+        part.name: sum(f.stat().st_size for f in part.rglob("*") if f.is_file())
+        for part in sorted(folder.iterdir())
+        if part.is_dir()
+    }
+    (folder / "INSTALL.html").write_text(
+        install_page(sizes), encoding="utf-8", newline="\n"
+    )
     return folder
 
 
 def pack(folder: Path) -> Path:
-    """One zip beside the folder (stored: wheels and weights are compressed already, or cannot be)."""
+    """One zip beside the folder (stored: wheels and weights are compressed already, or
+    cannot be).
+    """
     target = folder.with_name(folder.name + ".zip")
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for path in sorted(folder.rglob("*")):
@@ -148,11 +226,21 @@ def pack(folder: Path) -> Path:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "classroom")
     parser.add_argument("--zip", action="store_true", help="also write one zip file")
-    parser.add_argument("--torch-index", default=os.environ.get("TORCH_INDEX"), help="address of a PyTorch wheel index")
-    parser.add_argument("--models", nargs="+", help="names of models to pack (default: all that the course knows)")
+    parser.add_argument(
+        "--torch-index",
+        default=os.environ.get("TORCH_INDEX"),
+        help="address of a PyTorch wheel index",
+    )
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        help="names of models to pack (default: all that the course knows)",
+    )
     args = parser.parse_args()
     folder = build(args.out.resolve(), args.torch_index, args.models)
     print(f"ready: {folder.name}/INSTALL.html")

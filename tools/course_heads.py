@@ -1,10 +1,15 @@
-"""Train the heads that come with the course corpus: data/heads/*.safetensors, each with its origin in the file.
+"""Train the heads that come with the course corpus: data/heads/*.safetensors, each with
+its origin in the file.
 
-    python tools/course_heads.py            # both models, one qubit and 64 qubits; about a minute in all
+    # both models, one qubit and 64 qubits; about a minute in all
+    python tools/course_heads.py
 
-Trained on the train split; the dev split, which shares no relevant passage with it, chooses α. The weights are those of the last epoch: 28 dev
-queries cannot tell epochs apart, and where dev prefers cosine alone (α = 1) the file says so. Test queries choose nothing.
+Trained on the train split; the dev split, which shares no relevant passage with it,
+chooses α. The weights are those of the last epoch: 28 dev queries cannot tell epochs
+apart, and where dev prefers cosine alone (α = 1) the file says so. Test queries choose
+nothing.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -20,7 +25,9 @@ ALPHAS_SHOWN = (0.5, 0.9)
 
 def corpus_hash() -> str:
     """SHA-256 over the corpus's texts, queries and judgements."""
-    files = sorted((ROOT / "data" / "course").glob("*.jsonl")) + sorted((ROOT / "data" / "course" / "qrels").glob("*.tsv"))
+    files = sorted((ROOT / "data" / "course").glob("*.jsonl")) + sorted(
+        (ROOT / "data" / "course" / "qrels").glob("*.tsv")
+    )
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
 
 
@@ -35,18 +42,41 @@ def train_one(name: str, embedder, collection) -> None:
 
     vectors = embed_collection(embedder, collection)
     arm = make_arm(name, embedder.dim, SETTINGS["seed"])
-    result = train_head(arm.head, vectors, collection, similarity=arm.similarity, scale=arm.scale, **SETTINGS)
+    result = train_head(
+        arm.head,
+        vectors,
+        collection,
+        similarity=arm.similarity,
+        scale=arm.scale,
+        **SETTINGS,
+    )
     alpha, figures = result.use("last"), {}
     for split in ("test_known", "test_new"):
         pool = make_pool(vectors, collection, collection.qrels[split])
-        similarity, alone = pool_similarity(arm.head, arm.similarity, vectors, pool), pool.run(pool.cosine)
+        similarity = pool_similarity(arm.head, arm.similarity, vectors, pool)
+        alone = pool.run(pool.cosine)
         figures[split] = {"cosine": round(float(pool.ndcg(pool.cosine).mean()), 4)}
         for a in sorted({alpha, *ALPHAS_SHOWN}):
-            figures[split][f"alpha {a} less cosine"] = str(compare(pool.run(pool.mix(similarity, a)), alone, collection.qrels[split]))
-    about = {"arm": name, "similarity": arm.similarity, "model": embedder.name, "sha256_of_model": embedder.spec.sha256,
-             "sha256_of_corpus": corpus_hash(), "training_queries": len(collection.qrels["train"]), **SETTINGS, "alpha_chosen_on_dev": alpha,
-             "seconds_of_training": round(result.seconds, 1), "nDCG@10": figures, "date": datetime.date.today().isoformat(),
-             "torch": version("torch"), "how": "python tools/course_heads.py"}
+            figures[split][f"alpha {a} less cosine"] = str(
+                compare(
+                    pool.run(pool.mix(similarity, a)), alone, collection.qrels[split]
+                )
+            )
+    about = {
+        "arm": name,
+        "similarity": arm.similarity,
+        "model": embedder.name,
+        "sha256_of_model": embedder.spec.sha256,
+        "sha256_of_corpus": corpus_hash(),
+        "training_queries": len(collection.qrels["train"]),
+        **SETTINGS,
+        "alpha_chosen_on_dev": alpha,
+        "seconds_of_training": round(result.seconds, 1),
+        "nDCG@10": figures,
+        "date": datetime.date.today().isoformat(),
+        "torch": version("torch"),
+        "how": "python tools/course_heads.py",
+    }
     path = ROOT / "data" / "heads" / f"course_{name}_{embedder.name}.safetensors"
     save_head(arm.head, path, about)
     path.chmod(0o644)
@@ -55,7 +85,9 @@ def train_one(name: str, embedder, collection) -> None:
 
 def main() -> None:
     """Train all four."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     import torch
 
     from qrr_lib import TextEmbedder, load_collection

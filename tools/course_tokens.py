@@ -1,10 +1,14 @@
-"""Write data/maps/ (a QubitMap per model, fitted to the token vectors of the course corpus) and data/course/tokens/ (codes of all its texts).
+"""Write data/maps/ (a QubitMap per model, fitted to the token vectors of the course
+corpus) and data/course/tokens/ (codes of all its texts).
 
-    python tools/course_tokens.py                     # both models; minutes with MiniLM, longer with mpnet
+    # both models; minutes with MiniLM, longer with mpnet
+    python tools/course_tokens.py
     python tools/course_tokens.py all-MiniLM-L6-v2
 
-No labels are used: the map is principal component analysis of the corpus's own tokens, a random rotation (seed 0) and a scale.
+No labels are used: the map is principal component analysis of the corpus's own tokens,
+a random rotation (seed 0) and a scale.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -28,25 +32,52 @@ def write(models: list[str]) -> None:
         embedder = TextEmbedder(model)
         encoded = []
         for start in range(0, len(texts), 64):
-            encoded += embedder.encode_with_tokens(texts[start:start + 64])
+            encoded += embedder.encode_with_tokens(texts[start : start + 64])
             say(f"{model}: {len(encoded)} of {len(texts)} texts")
-        passages = encoded[:len(collection.docs)]
-        qubits = QubitMap(64, bits=4).fit(np.concatenate([text.tokens for text in passages]))
-        qubits.save(data_dir() / "maps" / f"qubits_64_{model}.safetensors",
-                    {"model": model, "model_sha256": embedder.spec.sha256, "fitted to": "token vectors of the course corpus's passages",
-                     "tokens": sum(len(text.tokens) for text in passages), "how": "python tools/course_tokens.py"})
+        passages = encoded[: len(collection.docs)]
+        qubits = QubitMap(64, bits=4).fit(
+            np.concatenate([text.tokens for text in passages])
+        )
+        qubits.save(
+            data_dir() / "maps" / f"qubits_64_{model}.safetensors",
+            {
+                "model": model,
+                "model_sha256": embedder.spec.sha256,
+                "fitted to": "token vectors of the course corpus's passages",
+                "tokens": sum(len(text.tokens) for text in passages),
+                "how": "python tools/course_tokens.py",
+            },
+        )
         scorer = TokenScorer(qubits)
-        states = TokenCodes.of([scorer.codes(text.tokens) for text in encoded], [text.token_ids for text in encoded])
-        ShippedCodes.write(data_dir() / "course" / "tokens" / f"{model}.npz", texts, states, scorer.belongs_to(embedder))
+        states = TokenCodes.of(
+            [scorer.codes(text.tokens) for text in encoded],
+            [text.token_ids for text in encoded],
+        )
+        ShippedCodes.write(
+            data_dir() / "course" / "tokens" / f"{model}.npz",
+            texts,
+            states,
+            scorer.encoder.belongs_to(embedder),
+        )
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"one of {', '.join(EMBEDDING_MODELS)} (default: both)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "models",
+        nargs="*",
+        metavar="MODEL",
+        help=f"one of {', '.join(EMBEDDING_MODELS)} (default: both)",
+    )
     models = parser.parse_args().models
     if unknown := set(models) - set(EMBEDDING_MODELS):
-        parser.error(f"unknown model {', '.join(sorted(unknown))}; choose from {', '.join(EMBEDDING_MODELS)}")
+        parser.error(
+            f"unknown model {', '.join(sorted(unknown))}; choose from "
+            f"{', '.join(EMBEDDING_MODELS)}"
+        )
     write(models or EMBEDDING_MODELS)
 
 

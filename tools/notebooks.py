@@ -1,12 +1,18 @@
 """Keep the notebooks in order.
 
-    python tools/notebooks.py run 03 06          # execute lessons (and their solutions; no number: all) top to bottom, in canonical form
-    python tools/notebooks.py exercises          # write notebooks/exercises/ from notebooks/solutions/
-    python tools/notebooks.py measure            # run every lesson, write data/results/lessons.json and the table in README.md
+    # execute lessons (and their solutions; no number: all) top to bottom, in canonical
+    # form
+    python tools/notebooks.py run 03 06
+    # write notebooks/exercises/ from notebooks/solutions/
+    python tools/notebooks.py exercises
+    # run every lesson, write data/results/lessons.json and the table in README.md
+    python tools/notebooks.py measure
 
-In a solution notebook a cell tagged `exercise` holds the learner's function; what stands between the lines `# BEGIN SOLUTION` and
-`# END SOLUTION` becomes `raise NotImplementedError`. Cells tagged `solution-only` are left out of the exercise.
+In a solution notebook a cell tagged `exercise` holds the learner's function; what
+stands between the lines `# BEGIN SOLUTION` and `# END SOLUTION` becomes `raise
+NotImplementedError`. Cells tagged `solution-only` are left out of the exercise.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -23,30 +29,52 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 SOLUTIONS, EXERCISES = NOTEBOOKS / "solutions", NOTEBOOKS / "exercises"
-STUB = re.compile(r"^([ \t]*)# BEGIN SOLUTION\n.*?^[ \t]*# END SOLUTION\n?", re.DOTALL | re.MULTILINE)
+STUB = re.compile(
+    r"^([ \t]*)# BEGIN SOLUTION\n.*?^[ \t]*# END SOLUTION\n?", re.DOTALL | re.MULTILINE
+)
 
 
 def lessons() -> list[Path]:
-    """Lesson notebooks in order, without the copies that `qrr reset` keeps for a learner."""
-    return [path for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")) if ".mine-" not in path.name]
+    """Lesson notebooks in order, without the copies that `qrr reset` keeps for a
+    learner.
+    """
+    return [
+        path
+        for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+        if ".mine-" not in path.name
+    ]
 
 
 def solutions() -> list[Path]:
     """Solution notebooks in order."""
-    return [path for path in sorted(SOLUTIONS.glob("[0-9][0-9]_*.ipynb")) if ".mine-" not in path.name]
+    return [
+        path
+        for path in sorted(SOLUTIONS.glob("[0-9][0-9]_*.ipynb"))
+        if ".mine-" not in path.name
+    ]
 
 
 def chosen(paths: list[Path], numbers: list[str]) -> list[Path]:
-    """Those of the notebooks whose numbers are asked for, "3" or "03" (none: all); SystemExit names the choice if there is no such number."""
+    """Those of the notebooks whose numbers are asked for, "3" or "03" (none: all);
+    SystemExit names the choice if there is no such number.
+    """
     known = sorted({path.name[:2] for path in paths})
     for number in numbers:
         if number.zfill(2) not in known:
             raise SystemExit(f"no lesson {number}; choose from {', '.join(known)}")
-    return [path for path in paths if not numbers or path.name[:2] in [number.zfill(2) for number in numbers]]
+    return [
+        path
+        for path in paths
+        if not numbers or path.name[:2] in [number.zfill(2) for number in numbers]
+    ]
 
 
 def read(path: Path):
-    """A notebook. (Jupyter's packages take seconds to import: only what needs them does so, and `--help` answers at once.)"""
+    """A notebook.
+
+    (Jupyter's packages take seconds to import: only what needs them does so, and
+    `--help` answers at once.)
+    """
     import nbformat
 
     return nbformat.read(path, as_version=4)
@@ -58,20 +86,33 @@ def tags(cell) -> list[str]:
 
 
 def canonical(notebook):
-    """The one form in which notebooks are kept: numbered cell ids, plain metadata, no widget state, no machine paths in it."""
+    """The one form in which notebooks are kept: numbered cell ids, plain metadata, no
+    widget state, no machine paths in it.
+    """
     import nbformat
 
     notebook = copy.deepcopy(notebook)
-    notebook.metadata = nbformat.from_dict({
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"}})
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {
+                "display_name": "Python 3",
+                "language": "python",
+                "name": "python3",
+            },
+            "language_info": {"name": "python"},
+        }
+    )
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:02d}"
         cell.metadata = nbformat.from_dict({"tags": tags(cell)} if tags(cell) else {})
         cell.source = cell.source.strip("\n")
         if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if "application/vnd.jupyter.widget-view+json" not in o.get("data", {})]
+            cell.outputs = [
+                o
+                for o in cell.outputs
+                if "application/vnd.jupyter.widget-view+json" not in o.get("data", {})
+            ]
             for output in cell.outputs:
                 if "metadata" in output:
                     output.metadata = nbformat.from_dict({})
@@ -89,27 +130,42 @@ def write(notebook, path: Path) -> None:
 
 
 def execute(path: Path) -> None:
-    """Run one notebook in a fresh kernel and keep its outputs only if every cell passed."""
+    """Run one notebook in a fresh kernel and keep its outputs only if every cell
+    passed.
+    """
     from nbclient import NotebookClient
 
     notebook = read(path)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}).execute()
+    NotebookClient(
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+    ).execute()
     write(notebook, path)
 
 
 def exercise_from(solution):
-    """The exercise notebook of a solution notebook: answers cut out, outputs dropped."""
+    """The exercise notebook of a solution notebook: answers cut out, outputs
+    dropped.
+    """
     notebook = copy.deepcopy(solution)
-    notebook.cells = [cell for cell in notebook.cells if "solution-only" not in tags(cell)]
+    notebook.cells = [
+        cell for cell in notebook.cells if "solution-only" not in tags(cell)
+    ]
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-            cell.source = STUB.sub(r"\1raise NotImplementedError\n", cell.source + "\n").rstrip("\n")
+            cell.source = STUB.sub(
+                r"\1raise NotImplementedError\n", cell.source + "\n"
+            ).rstrip("\n")
         else:
-            cell.source = cell.source.replace("Solutions for lesson", "Exercises for lesson")
+            cell.source = cell.source.replace(
+                "Solutions for lesson", "Exercises for lesson"
+            )
     return canonical(notebook)
 
 
@@ -133,11 +189,23 @@ def resident_memory(process) -> int:
 
 
 def measure_one(path: Path) -> dict:
-    """Run a lesson with nbconvert: {"seconds": wall time, "peak_gb": peak resident memory of the kernel and its children}."""
+    """Run a lesson with nbconvert: {"seconds": wall time, "peak_gb": peak resident
+    memory of the kernel and its children}.
+    """
     import psutil
 
     start, peak = time.perf_counter(), 0
-    command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--stdout", "--log-level=ERROR", str(path)]
+    command = [
+        sys.executable,
+        "-m",
+        "nbconvert",
+        "--to",
+        "notebook",
+        "--execute",
+        "--stdout",
+        "--log-level=ERROR",
+        str(path),
+    ]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     watched = psutil.Process(process.pid)
     done = threading.Event()
@@ -150,13 +218,21 @@ def measure_one(path: Path) -> dict:
             break
     if process.returncode:
         raise SystemExit(f"{path.name} failed")
-    return {"seconds": round(time.perf_counter() - start, 1), "peak_gb": round(peak / 1e9, 2)}
+    return {
+        "seconds": round(time.perf_counter() - start, 1),
+        "peak_gb": round(peak / 1e9, 2),
+    }
 
 
 def measure() -> None:
     """Measure every lesson in both models and write the results and README's table."""
-    results = {"about": "make measure (python tools/notebooks.py measure): wall seconds, and peak resident memory of the kernel's processes",
-               "date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "lessons": {}}
+    results = {
+        "about": "make measure (python tools/notebooks.py measure): wall seconds, and "
+        "peak resident memory of the kernel's processes",
+        "date": time.strftime("%Y-%m-%d"),
+        "cores": os.cpu_count(),
+        "lessons": {},
+    }
     for path in lessons():
         row = {}
         for model in ("all-mpnet-base-v2", "all-MiniLM-L6-v2"):
@@ -164,17 +240,26 @@ def measure() -> None:
             row[model] = measure_one(path)
         results["lessons"][path.stem] = row
         print(path.stem, row, flush=True)
-    (ROOT / "data" / "results" / "lessons.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    (ROOT / "data" / "results" / "lessons.json").write_text(
+        json.dumps(results, indent=1) + "\n", encoding="utf-8"
+    )
     write_table(results["lessons"])
 
 
 def table(lessons: dict) -> list[str]:
     """Lines of the table of measured times and memory."""
-    lines = ["| lesson | seconds | peak memory | seconds, light mode | peak memory, light mode |", "|---|---|---|---|---|"]
+    lines = [
+        "| lesson | seconds | peak memory | seconds, light mode | peak memory, light "
+        "mode |",
+        "|---|---|---|---|---|",
+    ]
     for name, row in lessons.items():
         full, light = row["all-mpnet-base-v2"], row["all-MiniLM-L6-v2"]
-        lines.append(f"| [{name}](notebooks/{name}.ipynb) | {full['seconds']:.0f} | {full['peak_gb']:.2f} GB "
-                     f"| {light['seconds']:.0f} | {light['peak_gb']:.2f} GB |")
+        lines.append(
+            f"| [{name}](notebooks/{name}.ipynb) | {full['seconds']:.0f} | "
+            f"{full['peak_gb']:.2f} GB "
+            f"| {light['seconds']:.0f} | {light['peak_gb']:.2f} GB |"
+        )
     return lines
 
 
@@ -183,15 +268,24 @@ def write_table(lessons: dict) -> None:
     lines = table(lessons)
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
-    text = re.sub(r"(<!-- measured -->\n).*?(<!-- /measured -->)", lambda m: m[1] + "\n".join(lines) + "\n" + m[2], text, flags=re.DOTALL)
+    text = re.sub(
+        r"(<!-- measured -->\n).*?(<!-- /measured -->)",
+        lambda m: m[1] + "\n".join(lines) + "\n" + m[2],
+        text,
+        flags=re.DOTALL,
+    )
     readme.write_text(text, encoding="utf-8", newline="\n")
 
 
 def main(arguments: list[str]) -> int:
     """Dispatch `run`, `exercises`, `measure`."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("run", help="execute lessons and solutions").add_argument("lessons", nargs="*", help="numbers of lessons (default: all)")
+    commands.add_parser("run", help="execute lessons and solutions").add_argument(
+        "lessons", nargs="*", help="numbers of lessons (default: all)"
+    )
     commands.add_parser("exercises", help="write exercises from solutions")
     commands.add_parser("measure", help="measure time and memory of every lesson")
     args = parser.parse_args(arguments)

@@ -1,12 +1,16 @@
-"""Slides and web pages from the lessons, from their stored outputs: nothing is executed, and the pages need no network.
+"""Slides and web pages from the lessons, from their stored outputs: nothing is
+executed, and the pages need no network.
 
     python tools/slides.py 05            # build/slides/05_faiss_retrieval.html
     python tools/slides.py               # slides of every lesson
-    python tools/slides.py --pages       # build/pages/: every lesson and solution as one ordinary web page
+    # build/pages/: every lesson and solution as one ordinary web page
+    python tools/slides.py --pages
 
-Slides: right and left arrow keys, space, Home and End; `p` prints them all. A section of a lesson becomes one slide for each
-of its steps (a piece of text and the code under it).
+Slides: right and left arrow keys, space, Home and End; `p` prints them all. A section
+of a lesson becomes one slide for each of its steps (a piece of text and the code under
+it).
 """
+
 from __future__ import annotations
 
 import argparse
@@ -56,14 +60,24 @@ def exporter(template: str):
     """An HTML exporter whose pages ask no other server for anything."""
     from nbconvert import HTMLExporter
 
-    made = HTMLExporter(template_name=template, mathjax_url="", require_js_url="", jquery_url="", mermaid_js_url="", widget_renderer_url="",
-                        embed_images=True, exclude_anchor_links=True)
-    made.log.setLevel("ERROR")              # it warns of missing text alternatives, which are put in afterwards
+    made = HTMLExporter(
+        template_name=template,
+        mathjax_url="",
+        require_js_url="",
+        jquery_url="",
+        mermaid_js_url="",
+        widget_renderer_url="",
+        embed_images=True,
+        exclude_anchor_links=True,
+    )
+    # it warns of missing text alternatives, which are put in afterwards
+    made.log.setLevel("ERROR")
     return made
 
 
 def described(path: Path):
-    """The notebook, each figure with the sentence under it as its text alternative (which the exporter reads from the metadata).
+    """The notebook, each figure with the sentence under it as its text alternative
+    (which the exporter reads from the metadata).
 
     The cells of tools/badges.py, which need a network, are left out.
     """
@@ -72,15 +86,21 @@ def described(path: Path):
     notebook = read(path)
     notebook.cells = [cell for cell in notebook.cells if "badges" not in tags(cell)]
     for cell, following in zip(notebook.cells, notebook.cells[1:]):
-        sentence = re.match(r"\*What to see: (.+?)\*(?:\n\n|\Z)", following.source, re.DOTALL)
+        sentence = re.match(
+            r"\*What to see: (.+?)\*(?:\n\n|\Z)", following.source, re.DOTALL
+        )
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}) and sentence:
-                output.metadata = nbformat.from_dict({"image/png": {"alt": " ".join(sentence[1].split())}})
+                output.metadata = nbformat.from_dict(
+                    {"image/png": {"alt": " ".join(sentence[1].split())}}
+                )
     return notebook
 
 
 def steps(notebook) -> list[list]:
-    """Cells of a lesson grouped into slides: each markdown piece opens one, and a section's heading is repeated on its later ones."""
+    """Cells of a lesson grouped into slides: each markdown piece opens one, and a
+    section's heading is repeated on its later ones.
+    """
     import nbformat
 
     slides, heading = [], ""
@@ -88,7 +108,8 @@ def steps(notebook) -> list[list]:
         if cell.cell_type != "markdown":
             (slides[-1] if slides else slides.append([]) or slides[-1]).append(cell)
             continue
-        if cell.source.startswith("*What to see:") and slides:          # a figure keeps its sentence
+        # a figure keeps its sentence
+        if cell.source.startswith("*What to see:") and slides:
             slides[-1].append(cell)
             continue
         for piece in re.split(r"(?m)^(?=##? )", cell.source):
@@ -111,23 +132,44 @@ def slides_html(path: Path) -> str:
     parts = []
     for cells in steps(notebook):
         piece = nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
-        parts.append(f'<section tabindex="-1">{body.from_notebook_node(piece)[0]}</section>')
-    return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-            f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>\n<body>\n' + "\n".join(parts)
-            + f"\n<footer></footer>\n<script>{SCRIPT}</script>\n</body></html>\n")
+        parts.append(
+            f'<section tabindex="-1">{body.from_notebook_node(piece)[0]}</section>'
+        )
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta '
+        f'charset="utf-8"><title>{html.escape(title)}</title>'
+        '<meta name="viewport" '
+        f'content="width=device-width"><style>{STYLE}</style></head>\n<body>\n'
+        + "\n".join(parts)
+        + f"\n<footer></footer>\n<script>{SCRIPT}</script>\n</body></html>\n"
+    )
 
 
 def page_html(path: Path) -> str:
-    """One self-contained page of a lesson or solution, with links between lessons kept inside the folder of pages."""
+    """One self-contained page of a lesson or solution, with links between lessons kept
+    inside the folder of pages.
+    """
     notebook = described(path)
-    text, _ = exporter("lab").from_notebook_node(notebook, {"metadata": {"name": path.stem}})
-    for cell in notebook.cells:                                         # the lab template leaves the alternatives out
+    text, _ = exporter("lab").from_notebook_node(
+        notebook, {"metadata": {"name": path.stem}}
+    )
+    for cell in notebook.cells:  # the lab template leaves the alternatives out
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
-                alternative = output.metadata.get("image/png", {}).get("alt", "see the text below")
-                text = text.replace(f'alt="{NO_TEXT}"', f'alt="{html.escape(alternative)}"', 1)
-    text = re.sub(r'href="([^":#]+)\.ipynb(#[^"]*)?"', lambda m: f'href="{m[1]}.html{m[2] or ""}"', text)
-    return re.sub(r'<script[^>]*src="(http[^"]*)?"[^>]*>\s*</script>', "", text).replace('<html lang="">', '<html lang="en">')
+                alternative = output.metadata.get("image/png", {}).get(
+                    "alt", "see the text below"
+                )
+                text = text.replace(
+                    f'alt="{NO_TEXT}"', f'alt="{html.escape(alternative)}"', 1
+                )
+    text = re.sub(
+        r'href="([^":#]+)\.ipynb(#[^"]*)?"',
+        lambda m: f'href="{m[1]}.html{m[2] or ""}"',
+        text,
+    )
+    return re.sub(
+        r'<script[^>]*src="(http[^"]*)?"[^>]*>\s*</script>', "", text
+    ).replace('<html lang="">', '<html lang="en">')
 
 
 def write_pages(folder: Path) -> list[Path]:
@@ -153,12 +195,21 @@ def write_slides(folder: Path, paths: list[Path] | None = None) -> list[Path]:
 
 def main(arguments: list[str]) -> int:
     """Write slides (of the lessons named, or all), or pages."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("lessons", nargs="*", help="numbers of lessons (default: all)")
-    parser.add_argument("--pages", action="store_true", help="ordinary web pages of every lesson and solution instead")
+    parser.add_argument(
+        "--pages",
+        action="store_true",
+        help="ordinary web pages of every lesson and solution instead",
+    )
     args = parser.parse_args(arguments)
     if args.pages:
-        print(f"{len(write_pages(BUILD / 'pages'))} pages in {BUILD.relative_to(ROOT) / 'pages'}")
+        print(
+            f"{len(write_pages(BUILD / 'pages'))} pages in "
+            f"{BUILD.relative_to(ROOT) / 'pages'}"
+        )
         return 0
     for path in write_slides(BUILD / "slides", chosen(lessons(), args.lessons)):
         print(path.relative_to(ROOT))

@@ -1,14 +1,26 @@
 """What the course needs and no lesson derives.
 
-cli: the command `qrr` · machine: is this machine ready · corpus: is a collection what its data sheet promises · reset · plots ·
-exercise: the checker behind every exercise
+cli: the command `qrr` · machine: is this machine ready · corpus: is a collection what
+its data sheet promises · reset · plots · exercise: the checker behind every exercise
 """
+
 from __future__ import annotations
 
 from qrr_lib.lazy import lazy_names
 
-__getattr__, __dir__, __all__ = lazy_names(__name__, {
-    "machine": ["Line", "check_machine"],
-    "exercise": ["check"],
-    "plots": ["alpha_sweep", "bloch_points", "bloch_sphere", "new_figure", "score_histogram", "token_heatmap"],
-})
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "lines": ["Line"],
+        "machine": ["check_machine"],
+        "exercise": ["check"],
+        "plots": [
+            "alpha_sweep",
+            "bloch_points",
+            "bloch_sphere",
+            "new_figure",
+            "score_histogram",
+            "token_heatmap",
+        ],
+    },
+)

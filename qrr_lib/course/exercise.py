@@ -1,4 +1,5 @@
 """The checker behind every exercise: not started, what is wrong, or right."""
+
 from __future__ import annotations
 
 import sys
@@ -6,11 +7,15 @@ from collections.abc import Callable
 
 
 def check(title: str) -> Callable[[Callable[[], None]], None]:
-    """Decorator that runs a test at once and prints one line: ⏳ not started, ❌ what is wrong, or ✅.
+    """Decorator that runs a test at once and prints one line.
 
-    The test calls the learner's function and asserts; the message of the first assertion that fails is shown. A stub raises
-    NotImplementedError, which means "not started". Nothing is raised, so a notebook runs on.
+    ⏳ not started, ❌ what is wrong, or ✅.
+
+    The test calls the learner's function and asserts; the message of the first
+    assertion that fails is shown. A stub raises NotImplementedError, which means "not
+    started". Nothing is raised, so a notebook runs on.
     """
+
     def run(test: Callable[[], None]) -> None:
         try:
             test()
@@ -18,10 +23,11 @@ def check(title: str) -> Callable[[Callable[[], None]], None]:
             _show(f"⏳ {title}: not started")
         except AssertionError as error:
             _show(f"❌ {title}: {error}")
-        except Exception as error:      # noqa: BLE001  a learner's code may fail in any way, and each deserves a line
+        except Exception as error:  # a learner's code may fail in any way
             _show(f"❌ {title}: your code raised {type(error).__name__}: {error}")
         else:
             _show(f"✅ {title}")
+
     return run
 
 
@@ -29,7 +35,7 @@ def _show(line: str) -> None:
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
         line.encode(encoding)
-    except UnicodeEncodeError:          # a Windows console without UTF-8
+    except UnicodeEncodeError:  # a Windows console without UTF-8
         for sign, word in (("⏳", "[todo]"), ("❌", "[wrong]"), ("✅", "[ok]")):
             line = line.replace(sign, word)
         line = line.encode(encoding, "replace").decode(encoding)

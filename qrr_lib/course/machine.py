@@ -1,8 +1,12 @@
-"""Is this machine ready for the course? One line per question, OK or FAIL with what to do (lesson 00).
+"""Is this machine ready for the course?
 
-What only lesson 11 or 12 wants is no failure where it is absent: such a line begins with -- and says how to get it. The lines name versions and
-sizes but no user and no folder, so they can be pasted into a bug report as they are.
+One line per question, OK or FAIL with what to do (lesson 00).
+
+What only lesson 11 or 12 wants is no failure where it is absent: such a line begins
+with -- and says how to get it. The lines name versions and sizes but no user and no
+folder, so they can be pasted into a bug report as they are.
 """
+
 from __future__ import annotations
 
 import importlib.metadata
@@ -10,88 +14,120 @@ import os
 import platform
 import shutil
 import sys
-from pathlib import Path
-from typing import NamedTuple
 
+from qrr_lib.course.lines import Line, Wish
 from qrr_lib.embed.finder import model_folder
-from qrr_lib.embed.models import LANGUAGE_MODEL, ModelNotFoundError, default_model, model_spec
-from qrr_lib.files import cache_dir, data_dir, project_dir
+from qrr_lib.embed.models import (
+    LANGUAGE_MODEL,
+    ModelNotFoundError,
+    default_model,
+    model_spec,
+)
+from qrr_lib.files import cache_dir, data_dir
 
-PACKAGES = ("numpy", "torch", "sentence-transformers", "transformers", "qiskit", "qiskit-aer", "pennylane", "faiss-cpu", "onnxruntime",
-            "ir-measures", "ipywidgets", "jupyterlab")
-EXTRAS = {"serve": ("11", ("fastapi", "uvicorn", "gguf")), "scale": ("12", ("pymilvus", "milvus-lite", "ray", "pyarrow"))}
-
-
-class Line(NamedTuple):
-    """One answer: `ok`, what was looked at, what was found, and (if not ok) what to do."""
-
-    ok: bool
-    what: str
-    found: str
-    advice: str = ""
-
-    def __str__(self) -> str:
-        text = f"[{' OK ' if self.ok else 'FAIL'}] {self.what:<22} {self.found}"
-        return without_paths(text if self.ok else f"{text}\n       -> {self.advice}")
-
-
-class Wish(Line):
-    """Something that one lesson wants beyond the course's own packages and is not here: ok all the same, with what to do."""
-
-    def __str__(self) -> str:
-        return without_paths(f"[ -- ] {self.what:<22} {self.found}\n       -> {self.advice}")
+PACKAGES = (
+    "numpy",
+    "torch",
+    "sentence-transformers",
+    "transformers",
+    "qiskit",
+    "qiskit-aer",
+    "pennylane",
+    "faiss-cpu",
+    "onnxruntime",
+    "ir-measures",
+    "ipywidgets",
+    "jupyterlab",
+)
 
 
-def without_paths(text: str) -> str:
-    """The text with this machine's folders replaced by what they are for: nobody's user name goes into a bug report."""
-    places = {str(cache_dir()): "<cache folder>", str(project_dir()): "<course folder>", str(Path.home()): "~"}
-    for place in sorted(places, key=len, reverse=True):
-        if len(place) > 1:
-            text = text.replace(place, places[place])
-    return text
+EXTRAS = {
+    "serve": ("11", ("fastapi", "uvicorn", "gguf")),
+    "scale": ("12", ("pymilvus", "milvus-lite", "ray", "pyarrow")),
+}
 
 
 def check_machine() -> list[Line]:
-    """Look at Python, packages, data, memory, threads, disk, the model (which is fetched if it is not there yet) and what lessons 11 and 12 add."""
-    lines = [_course(), _python(), *map(_package, PACKAGES), _data(), _memory(), _threads(), _disk(), _model()]
+    """Look at Python, packages, data, memory, threads, disk, the model (which is
+    fetched if it is not there yet) and what lessons 11 and 12 add.
+    """
+    lines = [
+        _course(),
+        _python(),
+        *map(_package, PACKAGES),
+        _data(),
+        _memory(),
+        _threads(),
+        _disk(),
+        _model(),
+    ]
     return [*lines, _extra("serve"), _language_model(), _extra("scale")]
 
 
 def _course() -> Line:
     from qrr_lib import __version__
 
-    settings = [f"{name}={os.environ[name]}" for name in ("QRR_MODEL", "QRR_OFFLINE") if os.environ.get(name)]
+    settings = [
+        f"{name}={os.environ[name]}"
+        for name in ("QRR_MODEL", "QRR_OFFLINE")
+        if os.environ.get(name)
+    ]
     return Line(True, "course", " ".join([f"qrr_lib {__version__}", *settings]))
 
 
 def _python() -> Line:
     version = platform.python_version()
-    return Line((3, 11) <= sys.version_info[:2] <= (3, 13), "Python", f"{version} on {platform.system()} {platform.machine()}",
-                "the course is tested on Python 3.11 to 3.13: make an environment with one of them")
+    return Line(
+        (3, 11) <= sys.version_info[:2] <= (3, 13),
+        "Python",
+        f"{version} on {platform.system()} {platform.machine()}",
+        "the course is tested on Python 3.11 to 3.13: make an environment with one of "
+        "them",
+    )
 
 
 def _package(name: str) -> Line:
     try:
         return Line(True, name, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Line(False, name, "not installed", "activate the course's environment, or run `pip install -e .` in the repository")
+        return Line(
+            False,
+            name,
+            "not installed",
+            "activate the course's environment, or run `pip install -e .` in the "
+            "repository",
+        )
 
 
 def _data() -> Line:
     try:
         path = data_dir() / "course" / "corpus.jsonl"
-        return Line(path.is_file(), "course corpus", "found" if path.is_file() else "missing", "get the whole repository, not only notebooks/")
+        return Line(
+            path.is_file(),
+            "course corpus",
+            "found" if path.is_file() else "missing",
+            "get the whole repository, not only notebooks/",
+        )
     except FileNotFoundError as error:
         return Line(False, "course corpus", "missing", str(error))
 
 
 def _memory() -> Line:
     total, light = _total_memory(), default_model() == "all-MiniLM-L6-v2"
-    need = "up to 0.9 GB in light mode, lesson 11 1.2 GB" if light else "up to 1.2 GB, lesson 11 1.5 GB"
+    need = (
+        "up to 0.9 GB in light mode, lesson 11 1.2 GB"
+        if light
+        else "up to 1.2 GB, lesson 11 1.5 GB"
+    )
     if total is None:
         return Line(True, "memory", f"unknown on this platform; a lesson needs {need}")
-    return Line(total >= (1.8e9 if light else 3.5e9), "memory", f"{total / 1e9:.1f} GB in all; a lesson needs {need}",
-                "set QRR_MODEL=all-MiniLM-L6-v2 (light mode) if it is not set, keep one notebook open at a time, or use Binder")
+    return Line(
+        total >= (1.8e9 if light else 3.5e9),
+        "memory",
+        f"{total / 1e9:.1f} GB in all; a lesson needs {need}",
+        "set QRR_MODEL=all-MiniLM-L6-v2 (light mode) if it is not set, keep one "
+        "notebook open at a time, or use Binder",
+    )
 
 
 def _total_memory() -> float | None:
@@ -99,7 +135,10 @@ def _total_memory() -> float | None:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return None
-    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+    for name in (
+        "/sys/fs/cgroup/memory.max",
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+    ):
         try:
             with open(name, encoding="ascii") as file:
                 total = min(total, int(file.read()))
@@ -109,8 +148,17 @@ def _total_memory() -> float | None:
 
 
 def _threads() -> Line:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Line(True, "threads", f"{cores} core{'s' * (cores > 1)} for this process, OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'not set')}")
+    cores = (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
+    return Line(
+        True,
+        "threads",
+        f"{cores} core{'s' * (cores > 1)} for this process, "
+        f"OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'not set')}",
+    )
 
 
 def _disk() -> Line:
@@ -118,14 +166,23 @@ def _disk() -> Line:
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free
-    return Line(free > 1.5e9, "disk for the cache", f"{free / 1e9:.0f} GB free", f"free 1.5 GB, or set QRR_CACHE_DIR (now {cache_dir()})")
+    return Line(
+        free > 1.5e9,
+        "disk for the cache",
+        f"{free / 1e9:.0f} GB free",
+        f"free 1.5 GB, or set QRR_CACHE_DIR (now {cache_dir()})",
+    )
 
 
 def _model() -> Line:
     spec = model_spec()
     try:
         model_folder(spec.name)
-        return Line(True, "embedding model", f"{spec.name}, {spec.dim} numbers per text, SHA-256 verified")
+        return Line(
+            True,
+            "embedding model",
+            f"{spec.name}, {spec.dim} numbers per text, SHA-256 verified",
+        )
     except ModelNotFoundError as error:
         return Line(False, "embedding model", spec.name, str(error))
 
@@ -137,11 +194,18 @@ def _extra(extra: str) -> Line:
         try:
             found.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
-            if (name, platform.system()) != ("milvus-lite", "Windows"):      # not built there
+            # not built there
+            if (name, platform.system()) != (
+                "milvus-lite",
+                "Windows",
+            ):
                 missing.append(name)
     what = f"lesson {lesson}, packages"
     if missing:
-        advice = f'for lesson {lesson} alone: run `pip install -e ".[{extra}]"` in the repository'
+        advice = (
+            f"for lesson {lesson} alone: run "
+            f'`pip install -e ".[{extra}]"` in the repository'
+        )
         return Wish(True, what, f"not installed: {', '.join(missing)}", advice)
     return Line(True, what, ", ".join(found))
 
@@ -152,5 +216,8 @@ def _language_model() -> Line:
         model_folder(spec.name, fetch=False)
         return Line(True, "lesson 11, model", f"{spec.name}, SHA-256 verified")
     except ModelNotFoundError:
-        advice = f"for lesson 11 alone: run `qrr models {spec.name}` ({spec.megabytes} MB, once)"
+        advice = (
+            f"for lesson 11 alone: run `qrr models {spec.name}` "
+            f"({spec.megabytes} MB, once)"
+        )
         return Wish(True, "lesson 11, model", f"{spec.name} is not in place", advice)

@@ -1,30 +1,60 @@
-"""Every picture of the course that more than one lesson draws. Colours come from a colour-blind-safe palette."""
+"""Every picture of the course that more than one lesson draws.
+
+Colours come from a colour-blind-safe palette.
+"""
+
 from __future__ import annotations
 
 import numpy as np
 
-WIDTH = 7.2         # inches: fits a laptop's notebook column
+WIDTH = 7.2  # inches: fits a laptop's notebook column
 
 
 def new_figure(columns: int = 1, height: float = 3.4, **options):
-    """Return (figure, axes) in the course's style: petroff6 colours, light grid, room for labels."""
+    """Return (figure, axes) in the course's style: petroff6 colours, light grid, room
+    for labels.
+    """
     import matplotlib.pyplot as plt
     from cycler import cycler
 
     plt.style.use("petroff6")
-    plt.rcParams.update({"figure.dpi": 90, "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
-                         "grid.alpha": 0.3, "figure.facecolor": "white", "axes.facecolor": "white",
-                         "axes.prop_cycle": plt.rcParams["axes.prop_cycle"] + cycler(marker=list("os^Dv*"))})
-    return plt.subplots(1, columns, figsize=(WIDTH, height), layout="constrained", **options)
+    plt.rcParams.update(
+        {
+            "figure.dpi": 90,
+            "font.size": 10,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.alpha": 0.3,
+            "figure.facecolor": "white",
+            "axes.facecolor": "white",
+            "axes.prop_cycle": plt.rcParams["axes.prop_cycle"]
+            + cycler(marker=list("os^Dv*")),
+        }
+    )
+    return plt.subplots(
+        1, columns, figsize=(WIDTH, height), layout="constrained", **options
+    )
 
 
 def bloch_sphere(axis, title: str = "") -> None:
-    """Draw an empty Bloch sphere on a 3-D axis: equator, two meridians and the names of the six poles."""
+    """Draw an empty Bloch sphere on a 3-D axis: equator, two meridians and the names of
+    the six poles.
+    """
     turn = np.linspace(0, 2 * np.pi, 100)
     zero = np.zeros_like(turn)
-    for circle in ((np.cos(turn), np.sin(turn), zero), (np.cos(turn), zero, np.sin(turn)), (zero, np.cos(turn), np.sin(turn))):
+    for circle in (
+        (np.cos(turn), np.sin(turn), zero),
+        (np.cos(turn), zero, np.sin(turn)),
+        (zero, np.cos(turn), np.sin(turn)),
+    ):
         axis.plot(*circle, color="0.75", linewidth=0.8, marker="")
-    for (x, y, z), name in {(0, 0, 1.25): "|0>", (0, 0, -1.3): "|1>", (1.3, 0, 0): "x", (0, 1.3, 0): "y"}.items():
+    for (x, y, z), name in {
+        (0, 0, 1.25): "|0>",
+        (0, 0, -1.3): "|1>",
+        (1.3, 0, 0): "x",
+        (0, 1.3, 0): "y",
+    }.items():
         axis.text(x, y, z, name, ha="center", va="center")
     axis.set(xlim=(-1, 1), ylim=(-1, 1), zlim=(-1, 1), title=title)
     axis.set_box_aspect((1, 1, 1), zoom=1.25)
@@ -32,48 +62,100 @@ def bloch_sphere(axis, title: str = "") -> None:
     axis.view_init(elev=20, azim=35)
 
 
-def bloch_points(axis, vectors, label: str | None = None, marker: str = "o", size: float = 14, **options) -> None:
-    """Put Bloch vectors (N, 3) on a sphere drawn by `bloch_sphere`; points behind the sphere stay visible, paler."""
+def bloch_points(
+    axis,
+    vectors,
+    label: str | None = None,
+    marker: str = "o",
+    size: float = 14,
+    **options,
+) -> None:
+    """Put Bloch vectors (N, 3) on a sphere drawn by `bloch_sphere`; points behind the
+    sphere stay visible, paler.
+    """
     x, y, z = np.asarray(vectors, dtype=float).reshape(-1, 3).T
-    axis.scatter(x, y, z, s=size, marker=marker, label=label, depthshade=True, **options)
+    axis.scatter(
+        x, y, z, s=size, marker=marker, label=label, depthshade=True, **options
+    )
 
 
 def score_histogram(axis, scores: dict[str, np.ndarray], bins: int = 40) -> None:
-    """Histograms of scores {label: values} as outlines with different line styles, on one axis."""
-    edges = np.histogram_bin_edges(np.concatenate([np.ravel(v) for v in scores.values()]), bins)
+    """Histograms of scores {label: values} as outlines with different line styles, on
+    one axis.
+    """
+    edges = np.histogram_bin_edges(
+        np.concatenate([np.ravel(v) for v in scores.values()]), bins
+    )
     for (label, values), style in zip(scores.items(), ("-", "--", ":", "-.")):
-        axis.hist(np.ravel(values), bins=edges, histtype="step", linewidth=1.6, linestyle=style, label=label)
+        axis.hist(
+            np.ravel(values),
+            bins=edges,
+            histtype="step",
+            linewidth=1.6,
+            linestyle=style,
+            label=label,
+        )
     axis.set(xlabel="score", ylabel="pairs")
     axis.legend()
 
 
-def alpha_sweep(axis, curves: dict[str, dict[float, float]], baseline: float | None = None, measure: str = "nDCG@10") -> None:
+def alpha_sweep(
+    axis,
+    curves: dict[str, dict[float, float]],
+    baseline: float | None = None,
+    measure: str = "nDCG@10",
+) -> None:
     """Quality against α: {label: {α: value}}; a dashed line marks cosine alone."""
     for label, curve in curves.items():
         axis.plot(list(curve), list(curve.values()), label=label, markersize=4)
     if baseline is not None:
-        axis.axhline(baseline, color="0.4", linestyle="--", linewidth=1, label="cosine alone")
+        axis.axhline(
+            baseline, color="0.4", linestyle="--", linewidth=1, label="cosine alone"
+        )
     axis.set(xlabel="α (weight of cosine)", ylabel=measure, ylim=(0, None))
     axis.legend()
 
 
-def token_heatmap(axis, query_tokens: list[str], document_tokens: list[str], matrix, most: int = 24) -> None:
-    """Fidelity of every query token (rows) with every document token (columns), a ring on each row's best.
+def token_heatmap(
+    axis, query_tokens: list[str], document_tokens: list[str], matrix, most: int = 24
+) -> None:
+    """Fidelity of every query token (rows) with every document token (columns), a ring
+    on each row's best.
 
-    Takes what `TokenScorer.token_matrix` returns. Of a longer document the `most` columns with the largest values are shown, in reading order,
-    the best of every row among them; dark is alike.
+    Takes what `TokenScorer.token_matrix` returns. Of a longer document the `most`
+    columns with the largest values are shown, in reading order, the best of every row
+    among them; dark is alike.
     """
-    matrix = np.asarray(matrix)                                         # (Tq, Td)
+    matrix = np.asarray(matrix)  # (Tq, Td)
     if not matrix.size:
-        raise ValueError("the query or the document has no tokens: there is nothing to draw")
+        raise ValueError(
+            "the query or the document has no tokens: there is nothing to draw"
+        )
     best = matrix.argmax(axis=1)
-    order = np.argsort(-matrix.max(axis=0) - np.isin(np.arange(matrix.shape[1]), best), kind="stable")      # the rows' best come first
-    columns = np.sort(order[:max(most, len(set(best)))])
+    # the rows' best come first
+    order = np.argsort(
+        -matrix.max(axis=0) - np.isin(np.arange(matrix.shape[1]), best), kind="stable"
+    )
+    columns = np.sort(order[: max(most, len(set(best)))])
     image = axis.imshow(matrix[:, columns], cmap="cividis_r", aspect="auto")
-    for color, width in (("white", 3.5), ("black", 1.5)):               # a black ring with a white rim stands out on light and dark cells
-        axis.plot(np.searchsorted(columns, best), np.arange(len(best)), marker="o", markersize=9, markerfacecolor="none", markeredgecolor=color,
-                  markeredgewidth=width, linestyle="")
-    axis.set_xticks(range(len(columns)), [document_tokens[j] for j in columns], rotation=90)
+    # a black ring with a white rim stands out on light and dark cells
+    for color, width in (
+        ("white", 3.5),
+        ("black", 1.5),
+    ):
+        axis.plot(
+            np.searchsorted(columns, best),
+            np.arange(len(best)),
+            marker="o",
+            markersize=9,
+            markerfacecolor="none",
+            markeredgecolor=color,
+            markeredgewidth=width,
+            linestyle="",
+        )
+    axis.set_xticks(
+        range(len(columns)), [document_tokens[j] for j in columns], rotation=90
+    )
     axis.set_yticks(range(len(query_tokens)), query_tokens)
     axis.set(xlabel="document tokens", ylabel="query tokens")
     axis.grid(False)

@@ -1,8 +1,10 @@
 """Sentence embeddings: text in, unit vectors out, each text paid for once (lesson 01).
 
-A transformer turns a text into one vector per token; their mean, scaled to length 1, is the sentence embedding
-(Reimers & Gurevych 2019). sentence-transformers does that; this module adds the verified model, the cache and clear errors.
+A transformer turns a text into one vector per token; their mean, scaled to length 1, is
+the sentence embedding (Reimers & Gurevych 2019). sentence-transformers does that; this
+module adds the verified model, the cache and clear errors.
 """
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -15,7 +17,9 @@ from qrr_lib.embed.models import default_model, model_spec
 
 
 class EncodedText(NamedTuple):
-    """A text after one forward pass: `vector` (D,) and `tokens` (T, D), all of norm 1, and `token_ids` (T,), the word pieces' numbers."""
+    """A text after one forward pass: `vector` (D,) and `tokens` (T, D), all of norm 1,
+    and `token_ids` (T,), the word pieces' numbers.
+    """
 
     vector: np.ndarray
     tokens: np.ndarray
@@ -28,11 +32,12 @@ class TextEmbedder:
     Parameters
     ----------
     model : str or None
-        Name in `qrr_lib.models.MODELS`; None takes `QRR_MODEL`, else all-mpnet-base-v2.
+        Name in `qrr_lib.embed.MODELS`; None takes `QRR_MODEL`, else all-mpnet-base-v2.
     device : str or None
         "cpu", "cuda", "mps"; None picks a GPU when there is one.
     cache : bool
-        Keep embeddings on disk (and use those that come with the course), so that no text is embedded twice.
+        Keep embeddings on disk (and use those that come with the course), so that no
+        text is embedded twice.
 
     Attributes
     ----------
@@ -42,7 +47,9 @@ class TextEmbedder:
     The weights are loaded at the first text that is not cached. Derived in lesson 01.
     """
 
-    def __init__(self, model: str | None = None, device: str | None = None, cache: bool = True):
+    def __init__(
+        self, model: str | None = None, device: str | None = None, cache: bool = True
+    ):
         self.spec = model_spec(model or default_model())
         self.name, self.dim = self.spec.name, self.spec.dim
         self._device = device
@@ -59,11 +66,21 @@ class TextEmbedder:
             from sentence_transformers import SentenceTransformer
 
             transformers.utils.logging.disable_progress_bar()
-            device = self._device or ("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
-            self._model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+            device = self._device or (
+                "cuda"
+                if torch.cuda.is_available()
+                else "mps"
+                if torch.backends.mps.is_available()
+                else "cpu"
+            )
+            self._model = SentenceTransformer(
+                str(folder), device=device, local_files_only=True
+            )
         return self._model
 
-    def encode(self, texts: list[str], batch_size: int = 32, progress: bool | None = None) -> np.ndarray:
+    def encode(
+        self, texts: list[str], batch_size: int = 32, progress: bool | None = None
+    ) -> np.ndarray:
         """Embed texts.
 
         Parameters
@@ -71,13 +88,15 @@ class TextEmbedder:
         texts : list of str
             None may be empty or blank.
         batch_size : int
-            Texts per forward pass; long and short ones are sorted apart by sentence-transformers.
+            Texts per forward pass; long and short ones are sorted apart by
+            sentence-transformers.
         progress : bool or None
             Show a bar; None shows one only when more than 64 texts must be computed.
 
         Returns
         -------
-        (N, D) float32 array, rows of norm 1. Longer texts than the model's limit (384 or 256 tokens) are cut off by the model.
+        (N, D) float32 array, rows of norm 1. Longer texts than the
+        model's limit (384 or 256 tokens) are cut off by the model.
         """
         texts = _checked(texts)
         if not texts:
@@ -87,44 +106,79 @@ class TextEmbedder:
         missing = {key: text for key, text in zip(keys, texts) if key not in found}
         if missing:
             show = len(missing) > 64 if progress is None else progress
-            vectors = self.model.encode(list(missing.values()), batch_size=batch_size, show_progress_bar=show,
-                                        normalize_embeddings=True, convert_to_numpy=True).astype(np.float32)
+            vectors = self.model.encode(
+                list(missing.values()),
+                batch_size=batch_size,
+                show_progress_bar=show,
+                normalize_embeddings=True,
+                convert_to_numpy=True,
+            ).astype(np.float32)
             fresh = dict(zip(missing, vectors))
             if self._cache:
                 self._cache.put(fresh)
             found.update(fresh)
         return np.stack([found[key] for key in keys])
 
-    def encode_with_tokens(self, texts: list[str], batch_size: int = 32, progress: bool = False) -> list[EncodedText]:
-        """Embed texts and each of their tokens in one forward pass: one `EncodedText` a text. Not cached (lesson 09).
+    def encode_with_tokens(
+        self, texts: list[str], batch_size: int = 32, progress: bool = False
+    ) -> list[EncodedText]:
+        """Embed texts and each of their tokens in one forward pass: one `EncodedText` a
+        text. Not cached (lesson 09).
 
-        A text of T word pieces has T token vectors, at most the model's limit less two; special tokens are dropped. A text of
-        characters that the model does not know at all (zero-width ones, say) has none.
+        A text of T word pieces has T token vectors, at most the model's limit less two;
+        special tokens are dropped. A text of characters that the model does not know at
+        all (zero-width ones, say) has none.
         """
         texts = _checked(texts)
         if not texts:
             return []
-        outputs = self.model.encode(texts, batch_size=batch_size, show_progress_bar=progress, output_value=None, convert_to_numpy=False)
+        outputs = self.model.encode(
+            texts,
+            batch_size=batch_size,
+            show_progress_bar=progress,
+            output_value=None,
+            convert_to_numpy=False,
+        )
         encoded = []
         for out in outputs:
-            real = slice(1, int(out["attention_mask"].sum()) - 1)               # first and last are <s> and </s> ([CLS] and [SEP])
+            # first and last are <s> and </s> ([CLS] and [SEP])
+            real = slice(1, int(out["attention_mask"].sum()) - 1)
             rows = out["token_embeddings"][real].float().cpu().numpy()
             rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
             vector = out["sentence_embedding"].float().cpu().numpy()
-            encoded.append(EncodedText(vector / np.linalg.norm(vector), rows, out["input_ids"][real].cpu().numpy()))
+            encoded.append(
+                EncodedText(
+                    vector / np.linalg.norm(vector),
+                    rows,
+                    out["input_ids"][real].cpu().numpy(),
+                )
+            )
         return encoded
 
-    def encode_tokens(self, texts: list[str], batch_size: int = 32, progress: bool = False) -> list[np.ndarray]:
-        """Embed every token in its context: a list of (T, D) float32 arrays, rows of norm 1, special tokens dropped."""
-        return [text.tokens for text in self.encode_with_tokens(texts, batch_size, progress)]
+    def encode_tokens(
+        self, texts: list[str], batch_size: int = 32, progress: bool = False
+    ) -> list[np.ndarray]:
+        """Embed every token in its context: a list of (T, D) float32 arrays, rows of
+        norm 1, special tokens dropped.
+        """
+        return [
+            text.tokens for text in self.encode_with_tokens(texts, batch_size, progress)
+        ]
 
     def token_strings(self, token_ids) -> list[str]:
-        """Word pieces by their numbers, as the tokenizer writes them ("##" continues a word)."""
+        """Word pieces by their numbers, as the tokenizer writes them ("##" continues a
+        word).
+        """
         return self.model.tokenizer.convert_ids_to_tokens([int(i) for i in token_ids])
 
     def is_cut(self, text: str) -> bool:
         """True if the text has more word pieces than the model reads."""
-        return len(self.model.tokenizer(text, truncation=False, verbose=False)["input_ids"]) > self.model.max_seq_length
+        return (
+            len(
+                self.model.tokenizer(text, truncation=False, verbose=False)["input_ids"]
+            )
+            > self.model.max_seq_length
+        )
 
 
 def _checked(texts) -> list[str]:
@@ -135,5 +189,7 @@ def _checked(texts) -> list[str]:
         if not isinstance(text, str):
             raise ValueError(f"text {i} is {type(text).__name__}, not str")
         if not text.strip():
-            raise ValueError(f"text {i} is empty: remove it, or give it at least one word")
+            raise ValueError(
+                f"text {i} is empty: remove it, or give it at least one word"
+            )
     return texts

@@ -1,8 +1,10 @@
 """One description of the encoding circuit, read by every framework (lessons 02 and 03).
 
-Layer by layer, each qubit q gets RY(θ) and then RZ(γ); the entangler stands between layers (data re-uploading,
-Pérez-Salinas et al. 2020) and, with `trailing=True`, once more after the last.
+Layer by layer, each qubit q gets RY(θ) and then RZ(γ); the entangler stands between
+layers (data re-uploading, Pérez-Salinas et al. 2020) and, with `trailing=True`, once
+more after the last.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -10,11 +12,15 @@ from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 ENTANGLERS = ("none", "cz_ring", "cnot_chain")
-MAX_QUBITS, MAX_LAYERS = 12, 4          # of a statevector; product states with one layer take any number of qubits
+# of a statevector; product states with one layer take any number of qubits
+MAX_QUBITS = 12
+MAX_LAYERS = 4
 
 
 class Gate(NamedTuple):
-    """`name` is "ry", "rz", "cz" or "cnot"; rotations name the angle they take: (layer, qubit, 0 for θ or 1 for γ)."""
+    """`name` is "ry", "rz", "cz" or "cnot"; rotations name the angle they take: (layer,
+    qubit, 0 for θ or 1 for γ).
+    """
 
     name: str
     qubits: tuple[int, ...]
@@ -28,13 +34,16 @@ class Circuit:
     Parameters
     ----------
     n_qubits : int
-        1 … 12, or any number for product states of one layer (no entangler), which never need a statevector.
+        1 … 12, or any number for product states of one layer (no entangler), which
+        never need a statevector.
     n_layers : int
         1 … 4 repetitions of the data rotations.
     entangler : {"none", "cz_ring", "cnot_chain"}
-        Fixed gates between layers. `cz_ring` on two qubits is one CZ, on one qubit nothing.
+        Fixed gates between layers. `cz_ring` on two qubits is one CZ, on one qubit
+        nothing.
     trailing : bool
-        Add the entangler after the last layer too. It changes no overlap: ⟨ψ|U†U|φ⟩ = ⟨ψ|φ⟩ (lesson 03).
+        Add the entangler after the last layer too. It changes no overlap: ⟨ψ|U†U|φ⟩ =
+        ⟨ψ|φ⟩ (lesson 03).
 
     Qubit 0 is the leftmost factor of the state (PennyLane's order).
     """
@@ -48,18 +57,30 @@ class Circuit:
         for name in ("n_qubits", "n_layers"):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be a whole number from 1 up, not {value!r}")
+                raise ValueError(
+                    f"{name} must be a whole number from 1 up, not {value!r}"
+                )
         if self.entangler not in ENTANGLERS:
-            raise ValueError(f"unknown entangler {self.entangler!r}; choose one of {', '.join(ENTANGLERS)}")
+            raise ValueError(
+                f"unknown entangler {self.entangler!r}; choose one of "
+                f"{', '.join(ENTANGLERS)}"
+            )
         if self.n_layers > MAX_LAYERS:
-            raise ValueError(f"n_layers may be at most {MAX_LAYERS}, not {self.n_layers}")
+            raise ValueError(
+                f"n_layers may be at most {MAX_LAYERS}, not {self.n_layers}"
+            )
         if self.n_qubits > MAX_QUBITS and not self.is_product:
-            raise ValueError(f"{self.n_qubits} entangled qubits need 2**{self.n_qubits} amplitudes; at most {MAX_QUBITS} are allowed, "
-                             "or take entangler='none'")
+            raise ValueError(
+                f"{self.n_qubits} entangled qubits need 2**{self.n_qubits} amplitudes; "
+                f"at most {MAX_QUBITS} are allowed, "
+                "or take entangler='none'"
+            )
 
     @property
     def is_product(self) -> bool:
-        """True if every qubit keeps a state of its own: no entangling gate is ever applied."""
+        """True if every qubit keeps a state of its own: no entangling gate is ever
+        applied.
+        """
         return not self.entangling_pairs() or (self.n_layers == 1 and not self.trailing)
 
     @property
@@ -68,7 +89,9 @@ class Circuit:
         return self.n_layers, self.n_qubits, 2
 
     def entangling_pairs(self) -> list[tuple[int, int]]:
-        """Qubit pairs of one entangling block, in order; empty for "none" and for one qubit."""
+        """Qubit pairs of one entangling block, in order; empty for "none" and for one
+        qubit.
+        """
         n = self.n_qubits
         if self.entangler == "none" or n == 1:
             return []
@@ -76,7 +99,10 @@ class Circuit:
         return chain + [(n - 1, 0)] if self.entangler == "cz_ring" and n > 2 else chain
 
     def gates(self) -> Iterator[Gate]:
-        """Yield every gate in order. This is the only list of gates in the library: all encoders walk it."""
+        """Yield every gate in order.
+
+        This is the only list of gates in the library: all encoders walk it.
+        """
         two_qubit = "cz" if self.entangler == "cz_ring" else "cnot"
         for layer in range(self.n_layers):
             for q in range(self.n_qubits):

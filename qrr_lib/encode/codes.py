@@ -1,4 +1,7 @@
-"""Angles in a byte or half a byte each, and the table that turns such codes into Bloch vectors (lesson 09)."""
+"""Angles in a byte or half a byte each, and the table that turns such codes into Bloch
+vectors (lesson 09).
+"""
+
 from __future__ import annotations
 
 import functools
@@ -7,61 +10,96 @@ import math
 import numpy as np
 import torch
 
-BITS = (4, 8)                                   # that an angle may take in a code
+BITS = (4, 8)  # that an angle may take in a code
 
 
 def check_bits(bits) -> int:
     """Return `bits` if codes of so many bits an angle exist, else raise ValueError."""
     if bits not in BITS:
-        raise ValueError(f"an angle is stored in {' or '.join(map(str, BITS))} bits, not {bits!r}")
+        raise ValueError(
+            f"an angle is stored in {' or '.join(map(str, BITS))} bits, not {bits!r}"
+        )
     return int(bits)
 
 
 def code_bits(angles) -> int:
-    """Bits an angle in which an angle source wants to be stored; 8 unless it says otherwise."""
+    """Bits an angle in which an angle source wants to be stored; 8 unless it says
+    otherwise.
+    """
     return getattr(angles, "bits", 8)
 
 
 def angles_to_codes(angles: torch.Tensor, bits: int = 8) -> np.ndarray:
-    """Angles (B, 1, n, 2) → codes uint8: a byte an angle, (B, n, 2), or with `bits=4` a byte a qubit, (B, n), θ in its upper half.
+    """Angles (B, 1, n, 2) → codes uint8: a byte an angle, (B, n, 2), or with `bits=4` a
+    byte a qubit, (B, n), θ in its upper half.
 
-    θ's half-turn and γ's turn are cut into 2^bits equal steps each; a code stands for the middle of its step, so θ is off by at most
-    π/512 and γ by at most π/256 (4 bits: π/32 and π/16). ValueError for more than one layer.
+    θ's half-turn and γ's turn are cut into 2^bits equal steps each; a code stands for
+    the middle of its step, so θ is off by at most π/512 and γ by at most π/256 (4 bits:
+    π/32 and π/16). ValueError for more than one layer.
     """
     if angles.ndim != 4 or angles.shape[1] != 1 or angles.shape[-1] != 2:
-        raise ValueError(f"angle codes hold product states of one layer, angles (B, 1, n, 2); these have shape {tuple(angles.shape)}")
-    levels = 2**check_bits(bits)
-    steps = angles[:, 0].detach().float() * torch.tensor([levels / math.pi, levels / (2 * math.pi)])
+        raise ValueError(
+            "angle codes hold product states of one layer, angles (B, 1, n, 2); these "
+            f"have shape {tuple(angles.shape)}"
+        )
+    levels = 2 ** check_bits(bits)
+    steps = angles[:, 0].detach().float() * torch.tensor(
+        [levels / math.pi, levels / (2 * math.pi)]
+    )
     codes = steps.floor().clamp(0, levels - 1).to(torch.uint8).cpu().numpy()
     return codes if bits == 8 else codes[..., 0] << 4 | codes[..., 1]
 
 
 def codes_to_angles(codes: np.ndarray) -> torch.Tensor:
-    """The angles in the middle of the steps: codes (B, n, 2) or (B, n) uint8 → (B, 1, n, 2) float32."""
+    """The angles in the middle of the steps: codes (B, n, 2) or (B, n) uint8 → (B, 1,
+    n, 2) float32.
+    """
     codes = np.asarray(codes)
-    steps, levels = (codes, 256) if codes.ndim == 3 else (np.stack([codes >> 4, codes & 15], axis=-1), 16)
+    steps, levels = (
+        (codes, 256)
+        if codes.ndim == 3
+        else (np.stack([codes >> 4, codes & 15], axis=-1), 16)
+    )
     middle = torch.as_tensor(steps.astype(np.float32)) + 0.5
-    return (middle * torch.tensor([math.pi / levels, 2 * math.pi / levels])).unsqueeze(1)
+    return (middle * torch.tensor([math.pi / levels, 2 * math.pi / levels])).unsqueeze(
+        1
+    )
 
 
 @functools.cache
 def bloch_table(bits: int = 8) -> np.ndarray:
-    """Bloch vector of every pair of codes, (65536, 4) float32, row θ-code + 256·γ-code (a pair of bytes read as one number), or (256, 4).
+    """Bloch vector of every pair of codes, (65536, 4) float32, row θ-code + 256·γ-code
+    (a pair of bytes read as one number), or (256, 4).
 
-    The fourth number is 0: a row of 16 bytes is copied in one step, which makes looking up twice as fast.
+    The fourth number is 0: a row of 16 bytes is copied in one step, which makes looking
+    up twice as fast.
     """
-    every = np.arange(256**2, dtype="<u2").view(np.uint8).reshape(-1, 1, 2) if bits == 8 else np.arange(256, dtype=np.uint8)[:, None]
+    every = (
+        np.arange(256**2, dtype="<u2").view(np.uint8).reshape(-1, 1, 2)
+        if bits == 8
+        else np.arange(256, dtype=np.uint8)[:, None]
+    )
     theta, gamma = codes_to_angles(every)[:, 0, 0].double().numpy().T
-    rows = np.broadcast_arrays(np.sin(theta) * np.cos(gamma), np.sin(theta) * np.sin(gamma), np.cos(theta), 0)
+    rows = np.broadcast_arrays(
+        np.sin(theta) * np.cos(gamma), np.sin(theta) * np.sin(gamma), np.cos(theta), 0
+    )
     table = np.stack(rows, axis=-1).astype(np.float32)
     table.flags.writeable = False
     return table
 
 
 def codes_to_features(codes: np.ndarray) -> np.ndarray:
-    """Look codes of T tokens up in `bloch_table`: (T, 4n) float32, so that the inner product of two rows is Σ nᵢ·mᵢ."""
-    rows, bits = (np.ascontiguousarray(codes).view("<u2")[..., 0], 8) if codes.ndim == 3 else (codes, 4)   # (T, n)
-    return bloch_table(bits).view(np.complex128)[:, 0].take(rows).view(np.float32)                       # 16 bytes at a time
+    """Look codes of T tokens up in `bloch_table`: (T, 4n) float32, so that the inner
+    product of two rows is Σ nᵢ·mᵢ.
+    """
+    # (T, n)
+    rows, bits = (
+        (np.ascontiguousarray(codes).view("<u2")[..., 0], 8)
+        if codes.ndim == 3
+        else (codes, 4)
+    )
+    # 16 bytes at a time
+    return bloch_table(bits).view(np.complex128)[:, 0].take(rows).view(np.float32)
 
 
 def codes_to_bloch(codes: np.ndarray) -> np.ndarray:

@@ -1,11 +1,14 @@
 """Packages of the extra `[scale]`, asked for when they are used."""
+
 from __future__ import annotations
 
 import importlib
 
 
 class EngineError(ValueError):
-    """An engine is missing, unreachable or refuses; the message says which one, where, and what to do."""
+    """An engine is missing, unreachable or refuses; the message says which one, where,
+    and what to do.
+    """
 
 
 def package(name: str):
@@ -13,4 +16,6 @@ def package(name: str):
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise EngineError(f'{name} is not installed ({error}): run `pip install -e ".[scale]"`') from None
+        raise EngineError(
+            f'{name} is not installed ({error}): run `pip install -e ".[scale]"`'
+        ) from None

@@ -1,8 +1,11 @@
-"""Judge a reranker: differences with intervals and p-values, first stages to compare with, honest choices of α (lesson 08).
+"""Judge a reranker: differences with intervals and p-values, first stages to compare
+with, honest choices of α (lesson 08).
 
-Queries are the unit of chance: two methods answer the *same* queries, so every test here pairs them query by query (Smucker, Allan
-& Carterette 2007). The resampling is SciPy's.
+Queries are the unit of chance: two methods answer the *same* queries, so every test
+here pairs them query by query (Smucker, Allan & Carterette 2007). The resampling is
+SciPy's.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -17,8 +20,9 @@ from qrr_lib.rank.metrics import Qrels, Run, per_query
 class Comparison:
     """Method a against method b on n queries.
 
-    `difference` is mean(a) − mean(b), `low` and `high` its 95 % bootstrap interval, `p` the two-sided paired randomisation test.
-    `detectable` is the true difference that so many queries would reveal four times in five (5 % level): a smaller one may hide.
+    `difference` is mean(a) − mean(b), `low` and `high` its 95 % bootstrap interval, `p`
+    the two-sided paired randomisation test. `detectable` is the true difference that so
+    many queries would reveal four times in five (5 % level): a smaller one may hide.
     """
 
     difference: float
@@ -29,49 +33,103 @@ class Comparison:
     detectable: float
 
     def __str__(self) -> str:
-        return (f"{self.difference:+.4f} [{self.low:+.4f}, {self.high:+.4f}], p = {self.p:.4f}, {self.n} queries, "
-                f"detectable {self.detectable:.4f}")
+        return (
+            f"{self.difference:+.4f} [{self.low:+.4f}, {self.high:+.4f}], p = "
+            f"{self.p:.4f}, {self.n} queries, "
+            f"detectable {self.detectable:.4f}"
+        )
 
 
-def compare(run_a: Run, run_b: Run, qrels: Qrels, measure: str = "nDCG@10", resamples: int = 10_000, seed: int = 0) -> Comparison:
-    """Compare two runs on the judged queries by one measure of `ir_measures`, each run's missing queries counting 0."""
+def compare(
+    run_a: Run,
+    run_b: Run,
+    qrels: Qrels,
+    measure: str = "nDCG@10",
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two runs on the judged queries by one measure of `ir_measures`, each
+    run's missing queries counting 0.
+    """
     a, b = (per_query(run, qrels, [measure])[measure] for run in (run_a, run_b))
     return compare_values(a, b, resamples, seed)
 
 
-def compare_values(a: Mapping[str, float], b: Mapping[str, float], resamples: int = 10_000, seed: int = 0) -> Comparison:
-    """Compare per-query values {query id: value} of two methods, for instance means over seeds.
+def compare_values(
+    a: Mapping[str, float],
+    b: Mapping[str, float],
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Comparison:
+    """Compare per-query values {query id: value} of two methods, for instance means
+    over seeds.
 
     Raises ValueError when the two do not hold the same queries, or fewer than two.
     """
     from scipy import stats
 
     if set(a) != set(b) or len(a) < 2:
-        raise ValueError(f"a paired comparison needs the same two or more queries on both sides, got {len(a)} and {len(b)}")
+        raise ValueError(
+            "a paired comparison needs the same two or more queries on both sides, "
+            f"got {len(a)} and {len(b)}"
+        )
     gain = np.array([a[qid] - b[qid] for qid in a])
-    gain[np.abs(gain) < 1e-12] = 0                                              # a mean over seeds may be off by a rounding error
+    gain[np.abs(gain) < 1e-12] = 0  # a mean over seeds may be off by a rounding error
     n, mean = len(gain), float(gain.mean())
-    if not gain.any():                                                          # equal on every query: nothing to resample
+    if not gain.any():  # equal on every query: nothing to resample
         return Comparison(0.0, 0.0, 0.0, 1.0, n, 0.0)
     rng = np.random.default_rng(seed)
-    test = stats.permutation_test((gain,), np.mean, permutation_type="samples", n_resamples=resamples, vectorized=True, rng=rng)
-    interval = stats.bootstrap((gain,), np.mean, n_resamples=resamples, method="percentile", vectorized=True, batch=1000, rng=rng)
+    test = stats.permutation_test(
+        (gain,),
+        np.mean,
+        permutation_type="samples",
+        n_resamples=resamples,
+        vectorized=True,
+        rng=rng,
+    )
+    interval = stats.bootstrap(
+        (gain,),
+        np.mean,
+        n_resamples=resamples,
+        method="percentile",
+        vectorized=True,
+        batch=1000,
+        rng=rng,
+    )
     low, high = interval.confidence_interval
-    return Comparison(mean, float(low), float(high), float(test.pvalue), n, detectable_difference(gain))
+    return Comparison(
+        mean,
+        float(low),
+        float(high),
+        float(test.pvalue),
+        n,
+        detectable_difference(gain),
+    )
 
 
-def detectable_difference(gain: np.ndarray, level: float = 0.05, power: float = 0.8) -> float:
-    """True mean difference that a paired test of these queries finds with probability `power`: (z_{1−level/2} + z_power)·s/√n."""
+def detectable_difference(
+    gain: np.ndarray, level: float = 0.05, power: float = 0.8
+) -> float:
+    """True mean difference that a paired test of these queries finds with probability
+    `power`: (z_{1−level/2} + z_power)·s/√n.
+    """
     from scipy.stats import norm
 
-    return float((norm.ppf(1 - level / 2) + norm.ppf(power)) * np.std(gain, ddof=1) / np.sqrt(len(gain)))
+    return float(
+        (norm.ppf(1 - level / 2) + norm.ppf(power))
+        * np.std(gain, ddof=1)
+        / np.sqrt(len(gain))
+    )
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Adjust the p-values of several comparisons (Holm 1979): {name: p} → {name: adjusted p}, at most 1, in the same order."""
+    """Adjust the p-values of several comparisons (Holm 1979): {name: p} → {name:
+    adjusted p}, at most 1, in the same order.
+    """
     ordered = sorted(p_values, key=p_values.get)
     adjusted, worst = {}, 0.0
     for rank, name in enumerate(ordered):
-        worst = max(worst, min(1.0, (len(ordered) - rank) * p_values[name]))    # never smaller than one of a smaller p
+        # never smaller than one of a smaller p
+        worst = max(worst, min(1.0, (len(ordered) - rank) * p_values[name]))
         adjusted[name] = worst
     return {name: adjusted[name] for name in p_values}

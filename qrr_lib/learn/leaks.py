@@ -1,8 +1,11 @@
-"""`qrr audit COLLECTION`: what the splits of a collection share, before anybody trains on it (lesson 08).
+"""`qrr audit COLLECTION`: what the splits of a collection share, before anybody trains
+on it (lesson 08).
 
-A test query whose relevant document answered a training query, or that nearly repeats one, rewards memory. Neither is an error of
-the collection; both decide what a result on it can mean.
+A test query whose relevant document answered a training query, or that nearly repeats
+one, rewards memory. Neither is an error of the collection; both decide what a result on
+it can mean.
 """
+
 from __future__ import annotations
 
 import re
@@ -14,15 +17,18 @@ import numpy as np
 from qrr_lib.embed.collection import Collection
 from qrr_lib.rank.metrics import relevant
 
-NEAR = 0.5          # share of common words (Jaccard) from which two queries count as near-duplicates
+# share of common words (Jaccard) from which two queries count as near-duplicates
+NEAR = 0.5
 
 
 @dataclass(frozen=True)
 class SplitPair:
     """What queries of split `b` share with split `a`.
 
-    `shared_documents` are relevant in both; `sharing_queries` of b have at least one of them; `near_duplicates` of b have a query of a with at
-    least half of their words in common; `sharing_and_near` are both. `examples` are (query of a, query of b) pairs, closest first.
+    `shared_documents` are relevant in both; `sharing_queries` of b have at least one of
+    them; `near_duplicates` of b have a query of a with at least half of their words in
+    common; `sharing_and_near` are both. `examples` are (query of a, query of b) pairs,
+    closest first.
     """
 
     a: str
@@ -46,29 +52,51 @@ class Audit:
     def __str__(self) -> str:
         lines = [f"{self.collection}: what each split shares with another"]
         if not self.pairs:
-            lines.append("  only one split: nothing can leak between splits, and nothing can be trained without cross-validation")
+            lines.append(
+                "  only one split: nothing can leak between splits, and nothing can be "
+                "trained without cross-validation"
+            )
         for p in self.pairs:
             share = p.sharing_queries / max(1, p.answerable)
-            lines += [f"  {p.b} ({p.queries} queries, {p.answerable} with a relevant document) against {p.a}:",
-                      f"    relevant documents in common      {p.shared_documents}",
-                      f"    queries that need one of them     {p.sharing_queries} ({share:.0%})",
-                      f"    near-duplicate queries            {p.near_duplicates} ({p.near_duplicates / max(1, p.queries):.0%})"
-                      f", {p.sharing_and_near} of them need a shared document"]
-            lines += [f"      \"{first}\" / \"{second}\"" for first, second in p.examples]
+            lines += [
+                f"  {p.b} ({p.queries} queries, {p.answerable} with a relevant "
+                f"document) against {p.a}:",
+                f"    relevant documents in common      {p.shared_documents}",
+                f"    queries that need one of them     {p.sharing_queries} "
+                f"({share:.0%})",
+                f"    near-duplicate queries            {p.near_duplicates} "
+                f"({p.near_duplicates / max(1, p.queries):.0%})"
+                f", {p.sharing_and_near} of them need a shared document",
+            ]
+            lines += [f'      "{first}" / "{second}"' for first, second in p.examples]
             if share > 0.05:
-                lines.append("    -> report these queries apart: a trained head may simply remember their documents")
+                lines.append(
+                    "    -> report these queries apart: a trained head may simply "
+                    "remember their documents"
+                )
         return "\n".join(lines)
 
 
 def audit(collection: Collection, near: float = NEAR, examples: int = 2) -> Audit:
-    """Compare every two splits of a collection; a split that is the union of others (`test` of `test_*`) is left out.
+    """Compare every two splits of a collection; a split that is the union of others
+    (`test` of `test_*`) is left out.
 
-    Near-duplicates are found by the Jaccard overlap of lower-case words, so a claim and its negation count, a paraphrase does not.
+    Near-duplicates are found by the Jaccard overlap of lower-case words, so a claim and
+    its negation count, a paraphrase does not.
     """
-    splits = [s for s in collection.qrels if not (s == "test" and any(o.startswith("test_") for o in collection.qrels))]
+    splits = [
+        s
+        for s in collection.qrels
+        if not (s == "test" and any(o.startswith("test_") for o in collection.qrels))
+    ]
     order = {"train": 0, "dev": 1}
     splits.sort(key=lambda s: (order.get(s, 2), s))
-    return Audit(collection.name, tuple(_pair(collection, a, b, near, examples) for a, b in combinations(splits, 2)))
+    return Audit(
+        collection.name,
+        tuple(
+            _pair(collection, a, b, near, examples) for a, b in combinations(splits, 2)
+        ),
+    )
 
 
 def _pair(c: Collection, a: str, b: str, near: float, examples: int) -> SplitPair:
@@ -76,13 +104,29 @@ def _pair(c: Collection, a: str, b: str, near: float, examples: int) -> SplitPai
     docs_b = set().union(*map(relevant, c.qrels[b].values()))
     sharing = {qid for qid, judged in c.qrels[b].items() if relevant(judged) & docs_a}
     ids_a, ids_b = list(c.qrels[a]), list(c.qrels[b])
-    overlap = _jaccard([c.queries[q] for q in ids_a], [c.queries[q] for q in ids_b])               # (A, B)
+    # (A, B)
+    overlap = _jaccard([c.queries[q] for q in ids_a], [c.queries[q] for q in ids_b])
     nearest = overlap.max(axis=0)
     twins = {qid for qid, value in zip(ids_b, nearest) if value >= near}
-    closest = [j for j in np.argsort(-nearest, kind="stable")[:examples] if nearest[j] >= near]
-    pairs = tuple((c.queries[ids_a[int(overlap[:, j].argmax())]], c.queries[ids_b[j]]) for j in closest)
+    closest = [
+        j for j in np.argsort(-nearest, kind="stable")[:examples] if nearest[j] >= near
+    ]
+    pairs = tuple(
+        (c.queries[ids_a[int(overlap[:, j].argmax())]], c.queries[ids_b[j]])
+        for j in closest
+    )
     answerable = sum(bool(relevant(judged)) for judged in c.qrels[b].values())
-    return SplitPair(a, b, len(ids_b), answerable, len(docs_a & docs_b), len(sharing), len(twins), len(sharing & twins), pairs)
+    return SplitPair(
+        a,
+        b,
+        len(ids_b),
+        answerable,
+        len(docs_a & docs_b),
+        len(sharing),
+        len(twins),
+        len(sharing & twins),
+        pairs,
+    )
 
 
 def _jaccard(first: list[str], second: list[str]) -> np.ndarray:
@@ -93,8 +137,10 @@ def _jaccard(first: list[str], second: list[str]) -> np.ndarray:
     column = {word: i for i, word in enumerate(sorted(set().union(*bags)))}
     entries = [(row, column[word]) for row, bag in enumerate(bags) for word in bag]
     rows, columns = zip(*entries) if entries else ((), ())
-    table = csr_array((np.ones(len(entries)), (rows, columns)), shape=(len(bags), max(1, len(column))))
-    a, b = table[:len(first)], table[len(first):]
+    table = csr_array(
+        (np.ones(len(entries)), (rows, columns)), shape=(len(bags), max(1, len(column)))
+    )
+    a, b = table[: len(first)], table[len(first) :]
     common = (a @ b.T).toarray()
     union = a.sum(axis=1)[:, None] + b.sum(axis=1)[None, :] - common
     return np.divide(common, union, out=np.zeros_like(common), where=union > 0)

@@ -1,4 +1,7 @@
-"""What a document's tokens and a query's tokens make of each other: MaxSim, its mean twin, and weights by rarity (lesson 09)."""
+"""What a document's tokens and a query's tokens make of each other: MaxSim, its mean
+twin, and weights by rarity (lesson 09).
+"""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -8,47 +11,70 @@ import numpy as np
 from qrr_lib.rank.states import TokenCodes
 
 
-def max_sim(similarities: np.ndarray, offsets: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """MaxSim: similarities (Tq, T) of query tokens and document tokens, documents cut at `offsets` (N + 1,) → (N,).
+def max_sim(
+    similarities: np.ndarray, offsets: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """MaxSim: similarities (Tq, T) of query tokens and document tokens, documents cut
+    at `offsets` (N + 1,) → (N,).
 
-    Each query token takes its best document token; their (weighted) mean is the document's score. 0 for a document, or query, without tokens.
+    Each query token takes its best document token; their (weighted) mean is the
+    document's score. 0 for a document, or query, without tokens.
     """
-    scores, full = np.zeros(len(offsets) - 1, dtype=np.float32), np.flatnonzero(np.diff(offsets))
+    scores = np.zeros(len(offsets) - 1, dtype=np.float32)
+    full = np.flatnonzero(np.diff(offsets))
     if len(full) and len(similarities):
-        best = np.maximum.reduceat(similarities, offsets[full], axis=1)                     # (Tq, documents that have tokens)
+        # (Tq, documents that have tokens)
+        best = np.maximum.reduceat(similarities, offsets[full], axis=1)
         scores[full] = best.mean(axis=0) if weights is None else weights @ best
     return scores
 
 
-def mean_sim(similarities: np.ndarray, offsets: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Mean interaction: like `max_sim`, but a query token takes the mean over all tokens of the document.
+def mean_sim(
+    similarities: np.ndarray, offsets: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Mean interaction: like `max_sim`, but a query token takes the mean over all
+    tokens of the document.
 
-    With the fidelity of whole states this is Tr(ρ_q ρ_d) of the mixtures ρ = 1/T Σ|t⟩⟨t|; with local fidelities, its mean over qubits.
+    With the fidelity of whole states this is Tr(ρ_q ρ_d) of the mixtures ρ = 1/T
+    Σ|t⟩⟨t|; with local fidelities, its mean over qubits.
     """
-    scores, full = np.zeros(len(offsets) - 1, dtype=np.float32), np.flatnonzero(np.diff(offsets))
+    scores = np.zeros(len(offsets) - 1, dtype=np.float32)
+    full = np.flatnonzero(np.diff(offsets))
     if len(full) and len(similarities):
-        means = np.add.reduceat(similarities, offsets[full], axis=1) / np.diff(offsets)[full]
+        means = (
+            np.add.reduceat(similarities, offsets[full], axis=1)
+            / np.diff(offsets)[full]
+        )
         scores[full] = means.mean(axis=0) if weights is None else weights @ means
     return scores
 
 
 def token_groups(offsets: np.ndarray, most: int) -> Iterator[tuple[int, int]]:
-    """Cut documents into runs (first, last) of at most `most` tokens, at least one document each."""
+    """Cut documents into runs (first, last) of at most `most` tokens, at least one
+    document each.
+    """
     first = 0
     while first < len(offsets) - 1:
-        last = max(first + 1, int(np.searchsorted(offsets, offsets[first] + most, side="right")) - 1)
+        last = max(
+            first + 1,
+            int(np.searchsorted(offsets, offsets[first] + most, side="right")) - 1,
+        )
         yield first, last
         first = last
 
 
 class TokenRarity:
-    """In how many of N documents each word piece occurs, and what that makes a query's word pieces weigh.
+    """In how many of N documents each word piece occurs, and what that makes a query's
+    word pieces weigh.
 
-    The weight is an inverse document frequency, log(1 + N/(1 + documents with the token)) (Robertson 2004 reviews the family).
+    The weight is an inverse document frequency, log(1 + N/(1 + documents with the
+    token)) (Robertson 2004 reviews the family).
     """
 
     def __init__(self):
-        self.documents, self._frequency = 0, np.zeros(0, dtype=np.int64)            # N; documents that hold token id i
+        # N; documents that hold token id i
+        self.documents = 0
+        self._frequency = np.zeros(0, dtype=np.int64)
 
     def count(self, states: TokenCodes) -> None:
         """Add documents."""
@@ -56,13 +82,22 @@ class TokenRarity:
         if len(states.token_ids):
             owner = np.repeat(np.arange(len(states)), np.diff(states.offsets))
             width = int(states.token_ids.max()) + 1
-            pairs = np.unique(owner * width + states.token_ids.astype(np.int64))    # each (document, token) once
+            # each (document, token) once
+            pairs = np.unique(owner * width + states.token_ids.astype(np.int64))
             frequency = np.bincount(pairs % width, minlength=len(self._frequency))
-            frequency[:len(self._frequency)] += self._frequency
+            frequency[: len(self._frequency)] += self._frequency
             self._frequency = frequency
 
     def weights(self, token_ids: np.ndarray) -> np.ndarray:
-        """Weights (T,) of a query's tokens, adding up to 1; equal before anything is counted."""
-        known = np.append(self._frequency, 0)[np.minimum(token_ids, len(self._frequency)).astype(np.int64)]
-        weights = np.log(1 + self.documents / (1 + known)) if self.documents else np.ones(len(known))
+        """Weights (T,) of a query's tokens, adding up to 1; equal before anything is
+        counted.
+        """
+        known = np.append(self._frequency, 0)[
+            np.minimum(token_ids, len(self._frequency)).astype(np.int64)
+        ]
+        weights = (
+            np.log(1 + self.documents / (1 + known))
+            if self.documents
+            else np.ones(len(known))
+        )
         return (weights / max(weights.sum(), 1e-12)).astype(np.float32)

@@ -1,14 +1,19 @@
 """What an approximate index misses, and vectors to try it on (lesson 05)."""
+
 from __future__ import annotations
 
 import numpy as np
 
 
-def noisy_copies(vectors: np.ndarray, n: int, noise: float = 0.5, seed: int = 0) -> np.ndarray:
-    """Make n unit vectors from few: copies of randomly drawn rows plus Gaussian noise, scaled back to length 1.
+def noisy_copies(
+    vectors: np.ndarray, n: int, noise: float = 0.5, seed: int = 0
+) -> np.ndarray:
+    """Make n unit vectors from few: copies of randomly drawn rows plus Gaussian noise,
+    scaled back to length 1.
 
-    The noise is `noise` times a Gaussian vector with the covariance of the rows themselves, so that it points where real texts
-    differ (a smoothed bootstrap). These are stand-ins for measuring speed, memory and recall; they are not texts.
+    The noise is `noise` times a Gaussian vector with the covariance of the rows
+    themselves, so that it points where real texts differ (a smoothed bootstrap). These
+    are stand-ins for measuring speed, memory and recall; they are not texts.
 
     Parameters
     ----------
@@ -20,16 +25,31 @@ def noisy_copies(vectors: np.ndarray, n: int, noise: float = 0.5, seed: int = 0)
     (n, D) float32, rows of norm 1. Derived in lesson 05.
     """
     generator = np.random.default_rng(seed)
-    directions = (vectors - vectors.mean(axis=0)) / np.sqrt(len(vectors))           # (M, D): directionsᵀ·directions = covariance
+    # (M, D): directionsᵀ·directions = covariance
+    directions = (vectors - vectors.mean(axis=0)) / np.sqrt(len(vectors))
     made = np.empty((n, vectors.shape[1]), dtype=np.float32)
-    for start in range(0, n, 10_000):                                               # in blocks: memory stays small
-        block = made[start:start + 10_000]
-        weights = generator.standard_normal((len(block), len(vectors)), dtype=np.float32)
-        block[:] = vectors[generator.integers(len(vectors), size=len(block))] + noise * weights @ directions
+    for start in range(0, n, 10_000):  # in blocks: memory stays small
+        block = made[start : start + 10_000]
+        weights = generator.standard_normal(
+            (len(block), len(vectors)), dtype=np.float32
+        )
+        block[:] = (
+            vectors[generator.integers(len(vectors), size=len(block))]
+            + noise * weights @ directions
+        )
         block /= np.linalg.norm(block, axis=1, keepdims=True)
     return made
 
 
 def neighbour_recall(found, exact) -> float:
-    """Share of the exact neighbours that an index found: two lists of id lists (one per query) → mean over queries, in [0, 1]."""
-    return float(np.mean([len(set(row) & set(truth)) / len(truth) for row, truth in zip(found, exact, strict=True)]))
+    """Share of the exact neighbours that an index found: two lists of id lists (one per
+    query) → mean over queries, in [0, 1].
+    """
+    return float(
+        np.mean(
+            [
+                len(set(row) & set(truth)) / len(truth)
+                for row, truth in zip(found, exact, strict=True)
+            ]
+        )
+    )

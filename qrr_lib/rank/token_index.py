@@ -1,4 +1,5 @@
 """Open an index folder of token states (lesson 09)."""
+
 from __future__ import annotations
 
 import os
@@ -10,20 +11,40 @@ from qrr_lib.rank.token_scorer import TokenScorer
 from qrr_lib.rank.token_store import read_store
 
 
-def open_index(folder: str | os.PathLike, embedder, angles=None, alpha: float | None = None, retriever=None, **options) -> HybridReranker:
-    """Open an index folder written by `TokenScorer(..., folder=...)`: a `HybridReranker` that is ready to search.
+def open_index(
+    folder: str | os.PathLike,
+    embedder,
+    angles=None,
+    alpha: float | None = None,
+    retriever=None,
+    **options,
+) -> HybridReranker:
+    """Open an index folder written by `TokenScorer(..., folder=...)`: a
+    `HybridReranker` that is ready to search.
 
-    `angles` is only needed if it was not a `QubitMap` (that is kept in the folder); `options` go to `TokenScorer`. Raises what `read_store` raises;
-    the hashes of model and map must be those of the index.
+    `angles` is only needed if it was not a `QubitMap` (that is kept in the folder);
+    `options` go to `TokenScorer`. Raises what `read_store` raises; the hashes of model
+    and map must be those of the index.
     """
     ids, vectors, states, manifest = read_store(folder)
     if angles is None and "map" not in manifest["files"]:
-        raise ValueError(f"the index in {folder} keeps no map: give the angle source it was made with, angles=...")
-    scorer = TokenScorer(angles or QubitMap.load(Path(folder) / manifest["files"]["map"]["name"]), folder=folder, **options)
-    here = scorer.belongs_to(embedder)
+        raise ValueError(
+            f"the index in {folder} keeps no map: give the angle source it was made "
+            "with, angles=..."
+        )
+    scorer = TokenScorer(
+        angles or QubitMap.load(Path(folder) / manifest["files"]["map"]["name"]),
+        folder=folder,
+        **options,
+    )
+    here = scorer.encoder.belongs_to(embedder)
     for name in ("model_sha256", "map_sha256"):
         if manifest[name] != here[name]:
-            raise ValueError(f"the index in {folder} belongs to another {name.split('_')[0]} ({name} {manifest[name][:12]}, here {here[name][:12]}): "
-                             "codes can only be compared with codes of the same model and the same map; index again")
+            raise ValueError(
+                f"the index in {folder} belongs to another {name.split('_')[0]} "
+                f"({name} {manifest[name][:12]}, here {here[name][:12]}): "
+                "codes can only be compared with codes of the same model and the same "
+                "map; index again"
+            )
     scorer.rarity.count(states)
     return HybridReranker(embedder, scorer, retriever, alpha).add(ids, vectors, states)

@@ -1,9 +1,12 @@
 """Angle codes of many texts, in memory or in a folder of write-once files (lesson 09).
 
-The folder holds `manifest.json` and the files it names, each with its size and SHA-256. Files are never changed: a new index gets files of
-its own beside the old ones, and becomes the index only when the new manifest takes the old one's place, in one step. A kill before that
-leaves the old index whole. Codes are memory-mapped: only the candidates of a search are read.
+The folder holds `manifest.json` and the files it names, each with its size and SHA-256.
+Files are never changed: a new index gets files of its own beside the old ones, and
+becomes the index only when the new manifest takes the old one's place, in one step. A
+kill before that leaves the old index whole. Codes are memory-mapped: only the
+candidates of a search are read.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -23,7 +26,8 @@ MANIFEST = "manifest.json"
 
 
 class StoreWriter:
-    """Write an index folder block by block: `add` … `add`, then `commit`; `abort` (or a full disk) leaves what was there before.
+    """Write an index folder block by block: `add` … `add`, then `commit`; `abort` (or a
+    full disk) leaves what was there before.
 
     Parameters
     ----------
@@ -34,14 +38,22 @@ class StoreWriter:
     def __init__(self, folder: str | os.PathLike):
         self.folder, self.mark = Path(folder), secrets.token_hex(4)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.names = {kind: f"{kind}-{self.mark}.bin" for kind in ("codes", "token_ids", "vectors", "ids")}
-        self.files = {kind: open(self.folder / name, "xb") for kind, name in self.names.items()}         # noqa: SIM115
+        self.names = {
+            kind: f"{kind}-{self.mark}.bin"
+            for kind in ("codes", "token_ids", "vectors", "ids")
+        }
+        self.files = {
+            kind: open(self.folder / name, "xb") for kind, name in self.names.items()
+        }
         self.digests = {kind: hashlib.sha256() for kind in self.names}
         self.written = dict.fromkeys(self.names, 0)
         self.lengths: list[int] = []
 
     def add(self, ids: list[str], vectors: np.ndarray, states: TokenCodes) -> None:
-        """Append N texts: ids, embeddings (N, D) float32 and codes. OSError, after cleaning up, when the disk is full."""
+        """Append N texts: ids, embeddings (N, D) float32 and codes.
+
+        OSError, after cleaning up, when the disk is full.
+        """
         self.dim, self.shape = vectors.shape[1], states.codes.shape[1:]
         self._put("codes", np.ascontiguousarray(states.codes))
         self._put("token_ids", states.token_ids.astype("<u4"))
@@ -56,8 +68,13 @@ class StoreWriter:
         except OSError as error:
             self.abort()
             size = sum(self.written.values()) / 1e6
-            raise OSError(error.errno, f"the index in {self.folder} could not be written ({error.strerror or error}) after {size:.1f} MB: "
-                          "make room or choose another folder, then index again; what was there before is untouched") from None
+            raise OSError(
+                error.errno,
+                f"the index in {self.folder} could not be written "
+                f"({error.strerror or error}) after {size:.1f} MB: "
+                "make room or choose another folder, then index again; what was there "
+                "before is untouched",
+            ) from None
         self.digests[kind].update(data)
         self.written[kind] += memoryview(data).nbytes
 
@@ -67,7 +84,9 @@ class StoreWriter:
         return self.folder / self.names[kind]
 
     def commit(self, about: dict) -> dict:
-        """Make this the folder's index; `about` says what it belongs to (model, hashes). Returns the manifest."""
+        """Make this the folder's index; `about` says what it belongs to (model,
+        hashes). Returns the manifest.
+        """
         try:
             for file in self.files.values():
                 os.fsync(file.fileno())
@@ -75,17 +94,34 @@ class StoreWriter:
             for kind in self.names.keys() - self.files.keys():
                 data = (self.folder / self.names[kind]).read_bytes()
                 self.written[kind], self.digests[kind] = len(data), hashlib.sha256(data)
-            files = {kind: {"name": name, "bytes": self.written[kind], "sha256": self.digests[kind].hexdigest()} for kind, name in self.names.items()}
-            manifest = {"format": FORMAT, **about, "documents": len(self.lengths), "tokens": sum(self.lengths), "code_shape": self.shape,
-                        "dim": self.dim, "files": files, "lengths": self.lengths}
+            files = {
+                kind: {
+                    "name": name,
+                    "bytes": self.written[kind],
+                    "sha256": self.digests[kind].hexdigest(),
+                }
+                for kind, name in self.names.items()
+            }
+            manifest = {
+                "format": FORMAT,
+                **about,
+                "documents": len(self.lengths),
+                "tokens": sum(self.lengths),
+                "code_shape": self.shape,
+                "dim": self.dim,
+                "files": files,
+                "lengths": self.lengths,
+            }
             with atomic_path(self.folder / MANIFEST) as partial:
                 partial.write_text(json.dumps(manifest), encoding="utf-8", newline="\n")
         except OSError:
             self.abort()
             raise
-        for path in self.folder.glob("*-????????.bin"):                         # files of an older index, or of one that was killed
+        # files of an older index, or of one that was killed
+        for path in self.folder.glob("*-????????.bin"):
             if path.name not in self.names.values():
-                with contextlib.suppress(OSError):                              # Windows keeps files that are still mapped
+                # Windows keeps files that are still mapped
+                with contextlib.suppress(OSError):
                     path.unlink()
         return manifest
 
@@ -99,37 +135,70 @@ class StoreWriter:
                 (self.folder / name).unlink()
 
 
-def read_store(folder: str | os.PathLike) -> tuple[list[str], np.ndarray, TokenCodes, dict]:
-    """Open an index folder: (ids, embeddings (N, D) float32, memory-mapped codes, manifest).
+def read_store(
+    folder: str | os.PathLike,
+) -> tuple[list[str], np.ndarray, TokenCodes, dict]:
+    """Open an index folder: (ids, embeddings (N, D) float32, memory-mapped codes,
+    manifest).
 
-    Raises FileNotFoundError where no index is, ValueError for another format or a file that is cut short or changed. Whether model and map are
-    the ones at hand is for `open_index` to say.
+    Raises FileNotFoundError where no index is, ValueError for another format or a file
+    that is cut short or changed. Whether model and map are the ones at hand is for
+    `open_index` to say.
     """
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
-        raise FileNotFoundError(f"no index in {folder}: there is no {MANIFEST}; index a collection with TokenScorer(..., folder=...)")
+        raise FileNotFoundError(
+            f"no index in {folder}: there is no {MANIFEST}; index a collection with "
+            "TokenScorer(..., folder=...)"
+        )
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if manifest["format"] != FORMAT:
-            raise ValueError(f"the index in {folder} has format {manifest['format']}, this library reads {FORMAT}: index again")
+            raise ValueError(
+                f"the index in {folder} has format {manifest['format']}, this library "
+                f"reads {FORMAT}: index again"
+            )
         files = manifest["files"]
     except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / MANIFEST} is damaged ({error!r}): index again") from None
+        raise ValueError(
+            f"{folder / MANIFEST} is damaged ({error!r}): index again"
+        ) from None
     path = {kind: folder / about["name"] for kind, about in files.items()}
     for kind, about in files.items():
         _verify(path[kind], about)
     shape = manifest["tokens"], *manifest["code_shape"]
-    codes = np.memmap(path["codes"], dtype=np.uint8, mode="r", shape=shape) if manifest["tokens"] else np.zeros(shape, dtype=np.uint8)
-    states = TokenCodes(codes, np.cumsum([0, *manifest["lengths"]], dtype=np.int64), np.fromfile(path["token_ids"], dtype="<u4"))
-    ids = [json.loads(line) for line in path["ids"].read_text(encoding="utf-8").splitlines()]
-    return ids, np.fromfile(path["vectors"], dtype="<f4").reshape(-1, manifest["dim"]), states, manifest
+    codes = (
+        np.memmap(path["codes"], dtype=np.uint8, mode="r", shape=shape)
+        if manifest["tokens"]
+        else np.zeros(shape, dtype=np.uint8)
+    )
+    states = TokenCodes(
+        codes,
+        np.cumsum([0, *manifest["lengths"]], dtype=np.int64),
+        np.fromfile(path["token_ids"], dtype="<u4"),
+    )
+    ids = [
+        json.loads(line)
+        for line in path["ids"].read_text(encoding="utf-8").splitlines()
+    ]
+    return (
+        ids,
+        np.fromfile(path["vectors"], dtype="<f4").reshape(-1, manifest["dim"]),
+        states,
+        manifest,
+    )
 
 
 def _verify(path: Path, about: dict) -> None:
     if not path.is_file():
         raise ValueError(f"the index lacks {path.name}: index again")
     if path.stat().st_size != about["bytes"]:
-        raise ValueError(f"{path.name} is cut short or grew: {path.stat().st_size} bytes instead of {about['bytes']}; index again")
+        raise ValueError(
+            f"{path.name} is cut short or grew: {path.stat().st_size} bytes instead of "
+            f"{about['bytes']}; index again"
+        )
     with open(path, "rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != about["sha256"]:
-            raise ValueError(f"{path.name} was changed (its SHA-256 does not match): index again")
+            raise ValueError(
+                f"{path.name} was changed (its SHA-256 does not match): index again"
+            )

@@ -1,8 +1,12 @@
-"""A head in other forms: mini-batches, ONNX files, 8-bit weights, and what each does to a ranking (lesson 04).
+"""A head in other forms: mini-batches, ONNX files, 8-bit weights, and what each does to
+a ranking (lesson 04).
 
-ONNX is a file format for tensor programs; ONNX Runtime (ORT) runs such a file without PyTorch. Neither knows complex numbers, so
-the head's *angles* are exported, and the state is computed from them afterwards (or its real form, the Bloch vector, exported too).
+ONNX is a file format for tensor programs; ONNX Runtime (ORT) runs such a file without
+PyTorch. Neither knows complex numbers, so the head's *angles* are exported, and the
+state is computed from them afterwards (or its real form, the Bloch vector, exported
+too).
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -21,56 +25,102 @@ from qrr_lib.encode.angles import check_vectors
 from qrr_lib.encode.circuit import Circuit
 from qrr_lib.files import atomic_path
 
-AGREEMENT = 1e-3        # largest difference in radians between a head and its exported file that is taken for rounding
+# largest difference in radians between a head and its exported file that is taken for
+# rounding
+AGREEMENT = 1e-3
 
 
 def export_onnx(head: torch.nn.Module, path: str | os.PathLike) -> Path:
-    """Write a head as an ONNX file that takes any batch size: input `embeddings` (B, D), output `angles` (B, L, n, 2), float32.
+    """Write a head as an ONNX file that takes any batch size: input `embeddings` (B,
+    D), output `angles` (B, L, n, 2), float32.
 
-    The file is run once by ONNX Runtime on another batch size than the exporter saw, and kept only if both agree. It carries the
-    head's width and circuit, and no paths of the exporting machine. Weights of any dtype are exported as float32. Raises
-    ValueError if the head has no `embedding_dim`, gives complex numbers, or its file disagrees with it.
+    The file is run once by ONNX Runtime on another batch size than the exporter saw,
+    and kept only if both agree. It carries the head's width and circuit, and no paths
+    of the exporting machine. Weights of any dtype are exported as float32. Raises
+    ValueError if the head has no `embedding_dim`, gives complex numbers, or its file
+    disagrees with it.
     """
     import onnx
 
     dim = getattr(head, "embedding_dim", None)
     if dim is None:
-        raise ValueError(f"a {type(head).__name__} does not say how wide its embeddings are: give it the attribute embedding_dim")
+        raise ValueError(
+            f"a {type(head).__name__} does not say how wide its embeddings are: give "
+            "it the attribute embedding_dim"
+        )
     head = copy.deepcopy(head).cpu().float().eval()
-    vectors = torch.nn.functional.normalize(torch.randn(3, dim, generator=torch.Generator().manual_seed(0)))
+    vectors = torch.nn.functional.normalize(
+        torch.randn(3, dim, generator=torch.Generator().manual_seed(0))
+    )
     with torch.no_grad():
         wanted = head(vectors)
     if wanted.is_complex():
-        raise ValueError("ONNX has no arithmetic for complex numbers: export the head's angles and encode the states afterwards, "
-                         "or export their real form, bloch_vectors")
+        raise ValueError(
+            "ONNX has no arithmetic for complex numbers: export the head's angles and "
+            "encode the states afterwards, "
+            "or export their real form, bloch_vectors"
+        )
     with _quiet_exporter():
-        program = torch.onnx.export(head, (vectors[:2],), dynamo=True, verbose=False, external_data=False, input_names=["embeddings"],
-                                    output_names=["angles"], dynamic_shapes=({0: torch.export.Dim("batch")},))
+        program = torch.onnx.export(
+            head,
+            (vectors[:2],),
+            dynamo=True,
+            verbose=False,
+            external_data=False,
+            input_names=["embeddings"],
+            output_names=["angles"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+        )
     model = program.model_proto
-    for part in (*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info, *model.graph.initializer):
-        del part.metadata_props[:]                                          # stack traces with paths of this machine
+    for part in (
+        *model.graph.node,
+        *model.graph.input,
+        *model.graph.output,
+        *model.graph.value_info,
+        *model.graph.initializer,
+    ):
+        del part.metadata_props[:]  # stack traces with paths of this machine
     circuit = getattr(head, "circuit", None) or Circuit()
-    onnx.helper.set_model_props(model, {"qrr": json.dumps({"kind": "angles", "embedding_dim": dim, "circuit": circuit.to_dict()})})
+    onnx.helper.set_model_props(
+        model,
+        {
+            "qrr": json.dumps(
+                {"kind": "angles", "embedding_dim": dim, "circuit": circuit.to_dict()}
+            )
+        },
+    )
     with atomic_path(path) as partial:
         onnx.save(model, os.fspath(partial))
         got = _session(partial, threads=1).run(None, {"embeddings": vectors.numpy()})[0]
         if got.shape != wanted.shape or np.abs(got - wanted.numpy()).max() > AGREEMENT:
-            raise ValueError("the exported file does not compute what the head computes; it was not kept")
+            raise ValueError(
+                "the exported file does not compute what the head computes; it was not "
+                "kept"
+            )
     return Path(path)
 
 
-def quantize_onnx(path: str | os.PathLike, target: str | os.PathLike, signed: bool = False, reduce_range: bool = False) -> Path:
-    """Write a copy of an exported head with 8-bit weights; activations are quantised as they come ("dynamic").
+def quantize_onnx(
+    path: str | os.PathLike,
+    target: str | os.PathLike,
+    signed: bool = False,
+    reduce_range: bool = False,
+) -> Path:
+    """Write a copy of an exported head with 8-bit weights; activations are quantised as
+    they come ("dynamic").
 
     Parameters
     ----------
     path, target : path
         The file of `export_onnx`, and where the small one goes (another path).
     signed : bool
-        Store weights as -128 … 127 instead of 0 … 255. On x86 processors without the VNNI instructions, ORT then adds products
-        in 16 bits, which can overflow (ORT documentation, "Quantize ONNX models"); `reduce_range=True` uses 7 bits, which cannot.
+        Store weights as -128 … 127 instead of 0 … 255. On x86 processors without the
+        VNNI instructions, ORT then adds products in 16 bits, which can overflow (ORT
+        documentation, "Quantize ONNX models"); `reduce_range=True` uses 7 bits, which
+        cannot.
 
-    Raises FileNotFoundError, or ValueError: not an ONNX file, quantised already, or target and path are one file.
+    Raises FileNotFoundError, or ValueError: not an ONNX file, quantised already, or
+    target and path are one file.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -78,54 +128,97 @@ def quantize_onnx(path: str | os.PathLike, target: str | os.PathLike, signed: bo
 
     path, target = Path(path), Path(target)
     if target.resolve() == path.resolve():
-        raise ValueError("target must be another file than path, so that the full-precision head stays")
-    _session(path, threads=1)                                               # readable, or a clear error
+        raise ValueError(
+            "target must be another file than path, so that the full-precision head "
+            "stays"
+        )
+    _session(path, threads=1)  # readable, or a clear error
     model = onnx.load(path)
-    if any(node.op_type in ("MatMulInteger", "DynamicQuantizeLinear") for node in model.graph.node):
-        raise ValueError(f"{path.name} is quantised already: start from the file that export_onnx wrote")
+    if any(
+        node.op_type in ("MatMulInteger", "DynamicQuantizeLinear")
+        for node in model.graph.node
+    ):
+        raise ValueError(
+            f"{path.name} is quantised already: start from the file that export_onnx "
+            "wrote"
+        )
     with tempfile.TemporaryDirectory() as work, atomic_path(target) as partial:
         prepared = Path(work) / "prepared.onnx"
-        quant_pre_process(os.fspath(path), os.fspath(prepared))             # splits Gemm, infers shapes: needed by the next line
-        quantize_dynamic(prepared, partial, weight_type=QuantType.QInt8 if signed else QuantType.QUInt8, reduce_range=reduce_range)
+        # splits Gemm, infers shapes: needed by the next line
+        quant_pre_process(os.fspath(path), os.fspath(prepared))
+        quantize_dynamic(
+            prepared,
+            partial,
+            weight_type=QuantType.QInt8 if signed else QuantType.QUInt8,
+            reduce_range=reduce_range,
+        )
     return target
 
 
 class OnnxAngles:
-    """An exported head as an angle source: (B, D) → (B, L, n, 2) float32 tensor, computed by ONNX Runtime.
+    """An exported head as an angle source: (B, D) → (B, L, n, 2) float32 tensor,
+    computed by ONNX Runtime.
 
-    `path` is a file of `export_onnx` or `quantize_onnx`; `threads` work on one multiplication (0 lets ONNX Runtime choose).
-    `embedding_dim` and `circuit` are read from the file, so it can stand wherever a `QubitAnglePredictor` can. Raises
+    `path` is a file of `export_onnx` or `quantize_onnx`; `threads` work on one
+    multiplication (0 lets ONNX Runtime choose). `embedding_dim` and `circuit` are read
+    from the file, so it can stand wherever a `QubitAnglePredictor` can. Raises
     FileNotFoundError, or ValueError for a file that is not an exported head.
     """
 
     def __init__(self, path: str | os.PathLike, threads: int = 1):
         self.session = _session(path, threads)
-        about = json.loads(self.session.get_modelmeta().custom_metadata_map.get("qrr", "{}"))
+        about = json.loads(
+            self.session.get_modelmeta().custom_metadata_map.get("qrr", "{}")
+        )
         if about.get("kind") != "angles":
-            raise ValueError(f"{Path(path).name} is an ONNX file, but not one that export_onnx wrote")
-        self.embedding_dim, self.circuit = about["embedding_dim"], Circuit(**about["circuit"])
+            raise ValueError(
+                f"{Path(path).name} is an ONNX file, but not one that export_onnx wrote"
+            )
+        self.embedding_dim = about["embedding_dim"]
+        self.circuit = Circuit(**about["circuit"])
 
     def __call__(self, embeddings) -> torch.Tensor:
-        """Map (B, D) embeddings to (B, L, n, 2) angles; raises ValueError on another width, NaN or infinity."""
-        vectors = check_vectors(embeddings, self.embedding_dim).detach().cpu().float().contiguous()
-        return torch.from_numpy(self.session.run(None, {"embeddings": vectors.numpy()})[0])
+        """Map (B, D) embeddings to (B, L, n, 2) angles; raises ValueError on another
+        width, NaN or infinity.
+        """
+        vectors = (
+            check_vectors(embeddings, self.embedding_dim)
+            .detach()
+            .cpu()
+            .float()
+            .contiguous()
+        )
+        return torch.from_numpy(
+            self.session.run(None, {"embeddings": vectors.numpy()})[0]
+        )
 
 
 def _session(path: str | os.PathLike, threads: int):
     import onnxruntime
 
-    data = Path(path).read_bytes()                  # from memory: no open file that Windows would refuse to replace
+    data = Path(
+        path
+    ).read_bytes()  # from memory: no open file that Windows would refuse to replace
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:      # noqa: BLE001  the runtime raises classes of its own
-        raise ValueError(f"{Path(path).name} is not a readable ONNX file ({str(error).splitlines()[0]})") from None
+        return onnxruntime.InferenceSession(
+            data, options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # the runtime raises classes of its own
+        raise ValueError(
+            f"{Path(path).name} is not a readable ONNX file "
+            f"({str(error).splitlines()[0]})"
+        ) from None
 
 
 @contextlib.contextmanager
 def _quiet_exporter():
-    """Leave out the exporter's remarks about packages that a head does not need (torchvision) and about its own internals."""
+    """Leave out the exporter's remarks about packages that a head does not need
+    (torchvision) and about its own internals.
+    """
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,8 +1,11 @@
-"""What goes over the wire: request and answer shapes of the service, and its limits (lesson 11).
+"""What goes over the wire: request and answer shapes of the service, and its limits
+(lesson 11).
 
-Two request shapes are in use today, and one address takes both: {query, documents, …} of Cohere and Jina, and
-{query, texts, …} of text-embeddings-inference. Pydantic turns JSON into these classes, or refuses it and says where.
+Two request shapes are in use today, and one address takes both: {query, documents, …}
+of Cohere and Jina, and {query, texts, …} of text-embeddings-inference. Pydantic turns
+JSON into these classes, or refuses it and says where.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -13,10 +16,13 @@ from pydantic import BaseModel, Discriminator, Field, Tag
 
 @dataclass(frozen=True)
 class Limits:
-    """What one client may ask for. Beyond `waiting` requests (the one at work included) the answer is 429."""
+    """What one client may ask for.
+
+    Beyond `waiting` requests (the one at work included) the answer is 429.
+    """
 
     documents: int = 200
-    characters: int = 20_000            # of one text
+    characters: int = 20_000  # of one text
     body_bytes: int = 2_000_000
     waiting: int = 32
 
@@ -28,7 +34,10 @@ class TextDocument(BaseModel):
 
 
 class RerankRequest(BaseModel):
-    """Cohere's and Jina's shape. `model` names a mode of this service (see /info); left out, the default one answers."""
+    """Cohere's and Jina's shape.
+
+    `model` names a mode of this service (see /info); left out, the default one answers.
+    """
 
     query: str
     documents: list[str | TextDocument] = Field(min_length=1)
@@ -38,7 +47,10 @@ class RerankRequest(BaseModel):
 
 
 class TextsRequest(BaseModel):
-    """The shape of text-embeddings-inference. Texts beyond the model's limit are cut off, or refused with `truncate: false`."""
+    """The shape of text-embeddings-inference.
+
+    Texts beyond the model's limit are cut off, or refused with `truncate: false`.
+    """
 
     query: str
     texts: list[str] = Field(min_length=1)
@@ -49,7 +61,9 @@ class TextsRequest(BaseModel):
 
 
 class SearchRequest(BaseModel):
-    """A question to the indexed corpus: the `candidates` nearest by cosine are reranked, the best `top_n` returned."""
+    """A question to the indexed corpus: the `candidates` nearest by cosine are
+    reranked, the best `top_n` returned.
+    """
 
     query: str
     model: str | None = None
@@ -58,7 +72,9 @@ class SearchRequest(BaseModel):
 
 
 class Ranked(BaseModel):
-    """One document of the request: its place in the list that was sent, from 0, and its score."""
+    """One document of the request: its place in the list that was sent, from 0, and its
+    score.
+    """
 
     index: int
     relevance_score: float = Field(ge=0, le=1)
@@ -98,5 +114,11 @@ class SearchResponse(BaseModel):
     meta: dict
 
 
-AnyRequest = Annotated[Annotated[RerankRequest, Tag("documents")] | Annotated[TextsRequest, Tag("texts")],
-                       Discriminator(lambda body: "texts" if isinstance(body, dict) and "texts" in body else "documents")]
+AnyRequest = Annotated[
+    Annotated[RerankRequest, Tag("documents")] | Annotated[TextsRequest, Tag("texts")],
+    Discriminator(
+        lambda body: (
+            "texts" if isinstance(body, dict) and "texts" in body else "documents"
+        )
+    ),
+]

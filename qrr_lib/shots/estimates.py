@@ -1,13 +1,20 @@
-"""How many shots a ranking needs: estimates of fidelity, their spread, and where to spend shots (lesson 10).
+"""How many shots a ranking needs: estimates of fidelity, their spread, and where to
+spend shots (lesson 10).
 
-A device gives no statevector, only counts. Two circuits turn counts into a fidelity F = |⟨a|b⟩|²:
+A device gives no statevector, only counts. Two circuits turn counts into a fidelity
+F = |⟨a|b⟩|²:
 
-    compute_uncompute   prepare b, undo a, count how often every qubit reads 0:       P = F             F̂ = share
-    swap_test           both states side by side and one more qubit that reads 0 with  P = (1 + F)/2     F̂ = 2·share − 1
+    compute_uncompute   prepare b, undo a, count how often every qubit reads 0:
+                        P = F and F̂ = share
+    swap_test           both states side by side, and one more qubit that reads 0
+                        with P = (1 + F)/2, so F̂ = 2·share − 1
 
-(Havlíček et al. 2019 use the first for kernels; Buhrman et al. 2001 describe the second.) The number of zeros among S shots is
-binomial, so where F is known its estimate can be drawn without a circuit: `sample_fidelity` does that. The circuits are in `shot_circuits`.
+(Havlíček et al. 2019 use the first for kernels; Buhrman et al. 2001 describe the
+second.) The number of zeros among S shots is binomial, so where F is known its estimate
+can be drawn without a circuit: `sample_fidelity` does that. The circuits are in
+`circuits`.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -16,69 +23,107 @@ METHODS = ("compute_uncompute", "swap_test")
 
 
 def check_generator(rng) -> np.random.Generator:
-    """Return `rng` if it is a NumPy Generator; raise ValueError that says why for anything else, whole numbers above all."""
+    """Return `rng` if it is a NumPy Generator; raise ValueError that says why for
+    anything else, whole numbers above all.
+    """
     if isinstance(rng, np.random.Generator):
         return rng
-    raise ValueError(f"rng must be a numpy Generator, for instance np.random.default_rng(7), not {rng!r}: a bare integer seed would start the "
-                     "same random numbers again (StatevectorSampler does so for each circuit), so all documents would share one noise")
+    raise ValueError(
+        "rng must be a numpy Generator, for instance np.random.default_rng(7), not "
+        f"{rng!r}: a bare integer seed would start the "
+        "same random numbers again (StatevectorSampler does so for each circuit), so "
+        "all documents would share one noise"
+    )
 
 
 def check_method(method: str) -> None:
     """Raise ValueError for anything but the names in METHODS."""
     if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
+        raise ValueError(
+            f"unknown method {method!r}; choose one of {', '.join(METHODS)}"
+        )
 
 
 def zero_probability(fidelity, method: str = "compute_uncompute") -> np.ndarray:
-    """Probability that one shot counts as zero: F or (1 + F)/2. ValueError for an unknown method or a fidelity outside [0, 1]."""
+    """Probability that one shot counts as zero: F or (1 + F)/2.
+
+    ValueError for an unknown method or a fidelity outside [0, 1].
+    """
     check_method(method)
     fidelity = np.asarray(fidelity, dtype=float)
-    if not ((fidelity >= -1e-6) & (fidelity <= 1 + 1e-6)).all():         # NaN fails, too
+    if not ((fidelity >= -1e-6) & (fidelity <= 1 + 1e-6)).all():  # NaN fails, too
         raise ValueError("fidelities must lie between 0 and 1 (float32 rounding aside)")
     fidelity = fidelity.clip(0, 1)
     return fidelity if method == "compute_uncompute" else (1 + fidelity) / 2
 
 
-def estimate_variance(fidelity, shots: int, method: str = "compute_uncompute") -> np.ndarray:
-    """Var F̂ of S shots: F(1 − F)/S for compute–uncompute, (1 − F²)/S for the swap test; derived in lesson 10."""
-    p, scale = zero_probability(fidelity, method), 1 if method == "compute_uncompute" else 2
+def estimate_variance(
+    fidelity, shots: int, method: str = "compute_uncompute"
+) -> np.ndarray:
+    """Var F̂ of S shots: F(1 − F)/S for compute–uncompute, (1 − F²)/S for the swap
+    test; derived in lesson 10.
+    """
+    p = zero_probability(fidelity, method)
+    scale = 1 if method == "compute_uncompute" else 2
     return scale**2 * p * (1 - p) / check_shots(shots)
 
 
-def sample_fidelity(fidelity, shots: int, rng: np.random.Generator, method: str = "compute_uncompute") -> np.ndarray:
-    """Draw estimates of fidelities as S shots each would give them, without a circuit: any shape → same shape.
+def sample_fidelity(
+    fidelity, shots: int, rng: np.random.Generator, method: str = "compute_uncompute"
+) -> np.ndarray:
+    """Draw estimates of fidelities as S shots each would give them, without a circuit:
+    any shape → same shape.
 
-    Exactly distributed as the circuits' counts (a χ² test compares them). Swap-test estimates may be negative, as on a device.
+    Exactly distributed as the circuits' counts (a χ² test compares them). Swap-test
+    estimates may be negative, as on a device.
     """
-    share = check_generator(rng).binomial(check_shots(shots), zero_probability(fidelity, method)) / shots
+    share = (
+        check_generator(rng).binomial(
+            check_shots(shots), zero_probability(fidelity, method)
+        )
+        / shots
+    )
     return share if method == "compute_uncompute" else 2 * share - 1
 
 
 def sample_local_fidelity(factors, shots: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw estimates of the local fidelity of product states from the qubits' own fidelities: (…, n) → (…).
+    """Draw estimates of the local fidelity of product states from the qubits' own
+    fidelities: (…, n) → (…).
 
-    The same compute–uncompute shots serve, read differently: not "are all qubits 0?" but "what share of the qubits is 0?".
-    The qubits of product states are independent, so Var = Σ Fᵢ(1 − Fᵢ)/(n²·S): n qubits are worth up to n shots of one.
+    The same compute–uncompute shots serve, read differently: not "are all qubits 0?"
+    but "what share of the qubits is 0?". The qubits of product states are independent,
+    so Var = Σ Fᵢ(1 − Fᵢ)/(n²·S): n qubits are worth up to n shots of one.
     """
     return sample_fidelity(factors, shots, rng).mean(axis=-1)
 
 
-def shots_for_gap(higher, lower, method: str = "compute_uncompute", wrong: float = 0.05) -> np.ndarray:
-    """Shots per document after which two fidelities stand in the wrong order with probability `wrong` (normal approximation).
+def shots_for_gap(
+    higher, lower, method: str = "compute_uncompute", wrong: float = 0.05
+) -> np.ndarray:
+    """Shots per document after which two fidelities stand in the wrong order with
+    probability `wrong` (normal approximation).
 
-    S = z²·(v₁ + v₂)/(F₁ − F₂)², v the variance of one shot and z the (1 − wrong) quantile: half the gap, four times the shots. Infinite
-    for equal fidelities.
+    S = z²·(v₁ + v₂)/(F₁ − F₂)², v the variance of one shot and z the (1 − wrong)
+    quantile: half the gap, four times the shots. Infinite for equal fidelities.
     """
     from scipy.stats import norm
 
     higher, lower = np.asarray(higher, dtype=float), np.asarray(lower, dtype=float)
     spread = estimate_variance(higher, 1, method) + estimate_variance(lower, 1, method)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(higher == lower, np.inf, norm.ppf(1 - wrong) ** 2 * spread / (higher - lower) ** 2)
+        return np.where(
+            higher == lower,
+            np.inf,
+            norm.ppf(1 - wrong) ** 2 * spread / (higher - lower) ** 2,
+        )
 
 
 def check_shots(shots: int, message: str = "") -> int:
-    """Return a number of shots as int; ValueError unless it is a whole number from 1 up."""
+    """Return a number of shots as int; ValueError unless it is a whole number from 1
+    up.
+    """
     if isinstance(shots, bool) or not isinstance(shots, (int, np.integer)) or shots < 1:
-        raise ValueError(message or f"shots must be a whole number from 1 up, not {shots!r}")
+        raise ValueError(
+            message or f"shots must be a whole number from 1 up, not {shots!r}"
+        )
     return int(shots)

@@ -1,11 +1,16 @@
-"""Measure how many shots a ranking needs, what an uneven allocation saves, and what noise does (lesson 10).
+"""Measure how many shots a ranking needs, what an uneven allocation saves, and what
+noise does (lesson 10).
 
-    python -m tools.bench.shots               # or: make bench-shots; under 5 minutes on two cores
+    # or: make bench-shots; under 5 minutes on two cores
+    python -m tools.bench.shots
 
-States: one product state of n qubits a text, angles from `QubitMap(n, scale=0.6)` fitted to the course's passages (no labels). Lists: cosine's 100
-best passages for each of the 140 test queries. Every figure is a mean over queries, repeated REPEATS times with fresh shots; `low` and `high` are the
-2.5 and 97.5 per cent points of the repetitions. Estimates that tie are put in random order.
+States: one product state of n qubits a text, angles from `QubitMap(n, scale=0.6)`
+fitted to the course's passages (no labels). Lists: cosine's 100 best passages for each
+of the 140 test queries. Every figure is a mean over queries, repeated REPEATS times
+with fresh shots; `low` and `high` are the 2.5 and 97.5 per cent points of the
+repetitions. Estimates that tie are put in random order.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -27,15 +32,24 @@ from qrr_lib import Circuit, TextEmbedder, bloch_vectors, load_collection
 from qrr_lib.encode.qubit_map import QubitMap
 from qrr_lib.rank.candidates import embed_collection, make_pool
 from qrr_lib.shots.circuits import measure_pairs, noisy_device, pair_circuit
-from qrr_lib.shots.estimates import sample_fidelity, sample_local_fidelity, shots_for_gap
+from qrr_lib.shots.estimates import (
+    sample_fidelity,
+    sample_local_fidelity,
+    shots_for_gap,
+)
 from qrr_lib.shots.noise import depolarise, misread, qubit_fidelities, same_order
-from qrr_lib.shots.spending import order_agreement, shot_order, spend_by_halving, spend_evenly
+from qrr_lib.shots.spending import (
+    order_agreement,
+    shot_order,
+    spend_by_halving,
+    spend_evenly,
+)
 
 OUT = Path(__file__).resolve().parents[2] / "data" / "results" / "shots.json"
 MODELS = ("all-mpnet-base-v2", "all-MiniLM-L6-v2")
 REPEATS = 20
 SHOTS = [10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000]
-SERIES = {                                  # name: (qubits, what the shots are read as, method)
+SERIES = {  # name: (qubits, what the shots are read as, method)
     "1 qubit, fidelity": (1, "fidelity", "compute_uncompute"),
     "1 qubit, fidelity, swap test": (1, "fidelity", "swap_test"),
     "8 qubits, fidelity": (8, "fidelity", "compute_uncompute"),
@@ -45,9 +59,9 @@ SERIES = {                                  # name: (qubits, what the shots are 
     "16 qubits, local fidelity": (16, "local", "compute_uncompute"),
 }
 HALVED = ("1 qubit, fidelity", "8 qubits, fidelity", "16 qubits, local fidelity")
-BUDGETS = [10, 30, 100, 300, 1000, 3000]     # shots a document, on average
+BUDGETS = [10, 30, 100, 300, 1000, 3000]  # shots a document, on average
 ALPHA = 0.5
-SCALE = 0.6                                  # of QubitMap: the spread of the angles that these figures belong to
+SCALE = 0.6  # of QubitMap: the spread of the angles that these figures belong to
 
 
 class States:
@@ -56,44 +70,65 @@ class States:
     def __init__(self, model: str):
         self.collection = load_collection("course")
         self.vectors = embed_collection(TextEmbedder(model), self.collection)
-        self.pool = make_pool(self.vectors, self.collection, self.collection.qrels["test"], 100)
+        self.pool = make_pool(
+            self.vectors, self.collection, self.collection.qrels["test"], 100
+        )
         self._made: dict[int, tuple] = {}
 
     def angles(self, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Angles of all queries (Q, 1, n, 2) and of all documents (N, 1, n, 2), float64."""
+        """Angles of all queries (Q, 1, n, 2) and of all documents (N, 1, n, 2),
+        float64.
+        """
         if n not in self._made:
             source = QubitMap(n, scale=SCALE).fit(self.vectors.docs)
             texts = self.vectors.of(self.pool.query_ids), self.vectors.docs
-            self._made[n] = tuple(source(torch.as_tensor(vectors)).double() for vectors in texts)
+            self._made[n] = tuple(
+                source(torch.as_tensor(vectors)).double() for vectors in texts
+            )
         return self._made[n]
 
     def factors(self, n: int) -> np.ndarray:
         """Qubits' fidelities of every query with its candidates."""
-        queries, documents = (bloch_vectors(angles).numpy() for angles in self.angles(n))
+        queries, documents = (
+            bloch_vectors(angles).numpy() for angles in self.angles(n)
+        )
         return qubit_fidelities(queries, documents[self.pool.rows])
 
     def exact_and_sampler(self, series: str, rng: np.random.Generator):
-        """Exact scores (Q, 100), and a function (rows, shots) → estimates for `spend_…`."""
+        """Exact scores (Q, 100), and a function (rows, shots) → estimates for
+        `spend_…`.
+        """
         n, kind, method = SERIES[series]
         factors = self.factors(n)
         exact = factors.mean(-1) if kind == "local" else factors.prod(-1)
 
         def measure(rows, shots):
             if kind == "local":
-                return sample_local_fidelity(np.take_along_axis(factors, rows[..., None], 1), shots, rng)
-            return sample_fidelity(np.take_along_axis(exact, rows, 1), shots, rng, method)
+                return sample_local_fidelity(
+                    np.take_along_axis(factors, rows[..., None], 1), shots, rng
+                )
+            return sample_fidelity(
+                np.take_along_axis(exact, rows, 1), shots, rng, method
+            )
+
         return exact, measure
 
     def ndcg(self, order: np.ndarray) -> float:
         """Mean nDCG@10 of orders (Q, 100)."""
         scores = np.empty(order.shape)
-        np.put_along_axis(scores, order, -np.arange(order.shape[1], dtype=float)[None], 1)
+        np.put_along_axis(
+            scores, order, -np.arange(order.shape[1], dtype=float)[None], 1
+        )
         return float(self.pool.ndcg(scores).mean())
 
     def judge(self, order: np.ndarray, exact: np.ndarray) -> dict[str, float]:
         """Means over queries: Kendall's τ, overlap of the first ten, nDCG@10."""
         found = order_agreement(order, exact)
-        return {"kendall_tau": float(found["kendall_tau"].mean()), "overlap": float(found["overlap"].mean()), "nDCG@10": self.ndcg(order)}
+        return {
+            "kendall_tau": float(found["kendall_tau"].mean()),
+            "overlap": float(found["overlap"].mean()),
+            "nDCG@10": self.ndcg(order),
+        }
 
 
 def summary(repeats: list[dict[str, float]]) -> dict[str, dict[str, float]]:
@@ -101,13 +136,24 @@ def summary(repeats: list[dict[str, float]]) -> dict[str, dict[str, float]]:
     found = {}
     for key in repeats[0]:
         values = [row[key] for row in repeats]
-        found[key] = dict(zip(("mean", "low", "high"), (np.mean(values), *np.quantile(values, [0.025, 0.975]))))
+        found[key] = dict(
+            zip(
+                ("mean", "low", "high"),
+                (np.mean(values), *np.quantile(values, [0.025, 0.975])),
+            )
+        )
     return found
 
 
 def columns(rows: list) -> dict | list:
-    """A list of equal nested dicts as one dict of lists, easier to plot and to store: [{"a": 1}, {"a": 2}] → {"a": [1, 2]}."""
-    return {key: columns([row[key] for row in rows]) for key in rows[0]} if isinstance(rows[0], dict) else rows
+    """A list of equal nested dicts as one dict of lists, easier to plot and to store:
+    [{"a": 1}, {"a": 2}] → {"a": [1, 2]}.
+    """
+    return (
+        {key: columns([row[key] for row in rows]) for key in rows[0]}
+        if isinstance(rows[0], dict)
+        else rows
+    )
 
 
 def rounded(value):
@@ -125,34 +171,75 @@ def stability(states: States, rng: np.random.Generator) -> dict:
     for series in SERIES:
         exact, measure = states.exact_and_sampler(series, rng)
         all_rows = np.tile(np.arange(exact.shape[1]), (len(exact), 1))
-        points = [summary([states.judge(shot_order(measure(all_rows, shots), rng), exact) for _ in range(REPEATS)]) for shots in SHOTS]
+        points = [
+            summary(
+                [
+                    states.judge(shot_order(measure(all_rows, shots), rng), exact)
+                    for _ in range(REPEATS)
+                ]
+            )
+            for shots in SHOTS
+        ]
         ranked = -np.sort(-exact, axis=1)
         at_line = shots_for_gap(ranked[:, 9], ranked[:, 10])
-        found[series] = {"exact_nDCG@10": states.ndcg(np.argsort(-exact, axis=1, kind="stable")), **columns(points),
-                         "median_gap_10_11": float(np.median(ranked[:, 9] - ranked[:, 10])),
-                         "median_score_10": float(np.median(ranked[:, 9]))}
+        found[series] = {
+            "exact_nDCG@10": states.ndcg(np.argsort(-exact, axis=1, kind="stable")),
+            **columns(points),
+            "median_gap_10_11": float(np.median(ranked[:, 9] - ranked[:, 10])),
+            "median_score_10": float(np.median(ranked[:, 9])),
+        }
         if SERIES[series][1:] == ("fidelity", "compute_uncompute"):
-            found[series]["shots_to_part_10_and_11"] = [float(q) for q in np.quantile(at_line, [0.25, 0.5, 0.75])]
+            found[series]["shots_to_part_10_and_11"] = [
+                float(q) for q in np.quantile(at_line, [0.25, 0.5, 0.75])
+            ]
     return found
 
 
 def halving(states: States, stable: dict, rng: np.random.Generator) -> dict:
-    """Uneven allocations against the uniform one at equal budgets, and the uniform budget of equal overlap ("factor" times as large)."""
+    """Uneven allocations against the uniform one at equal budgets, and the uniform
+    budget of equal overlap ("factor" times as large).
+    """
     found = {}
     for series in HALVED:
         exact, measure = states.exact_and_sampler(series, rng)
-        fewer = [np.mean([states.judge(spend_evenly(measure, exact.shape, s * exact.shape[1], rng).order, exact)["overlap"] for _ in range(REPEATS)])
-                 for s in (1, 3)]                                                   # so that the uniform curve reaches down far enough
-        curve = np.maximum.accumulate(fewer + list(stable[series]["overlap"]["mean"]))      # rising, so that it can be read backwards
+        # so that the uniform curve reaches down far enough
+        fewer = [
+            np.mean(
+                [
+                    states.judge(
+                        spend_evenly(
+                            measure, exact.shape, s * exact.shape[1], rng
+                        ).order,
+                        exact,
+                    )["overlap"]
+                    for _ in range(REPEATS)
+                ]
+            )
+            for s in (1, 3)
+        ]
+        # rising, so that it can be read backwards
+        curve = np.maximum.accumulate(fewer + list(stable[series]["overlap"]["mean"]))
         rows = []
         for shots in BUDGETS:
             row = {}
             for rule in ("boundary", "worst"):
                 made = []
                 for _ in range(REPEATS):
-                    spent = spend_by_halving(measure, exact.shape, shots * exact.shape[1], rng, rule=rule)
+                    spent = spend_by_halving(
+                        measure, exact.shape, shots * exact.shape[1], rng, rule=rule
+                    )
                     judged = states.judge(spent.order, exact)
-                    made.append(judged | {"factor": np.exp(np.interp(judged["overlap"], curve, np.log([1, 3, *SHOTS]))) / shots})
+                    made.append(
+                        judged
+                        | {
+                            "factor": np.exp(
+                                np.interp(
+                                    judged["overlap"], curve, np.log([1, 3, *SHOTS])
+                                )
+                            )
+                            / shots
+                        }
+                    )
                 row[rule] = summary(made)
             rows.append(row)
         found[series] = columns(rows)
@@ -160,11 +247,20 @@ def halving(states: States, stable: dict, rng: np.random.Generator) -> dict:
 
 
 def seed_trap(states: States, rng: np.random.Generator) -> dict:
-    """The real StatevectorSampler on one query's 100 candidates, one qubit: integer seeds against generators."""
+    """The real StatevectorSampler on one query's 100 candidates, one qubit: integer
+    seeds against generators.
+    """
     queries, documents = states.angles(1)
     exact = states.factors(1)[:1, :, 0]
     whole, first, second = pair_circuit(Circuit(1))
-    pairs = torch.cat([queries[:1].expand(100, -1, -1, -1), documents[states.pool.rows[0]]], dim=1).flatten(1).numpy()     # (100, 4): θ, γ, θ, γ
+    # (100, 4): θ, γ, θ, γ
+    pairs = (
+        torch.cat(
+            [queries[:1].expand(100, -1, -1, -1), documents[states.pool.rows[0]]], dim=1
+        )
+        .flatten(1)
+        .numpy()
+    )
     rows = []
     for shots in (30, 100, 1000):
         row = {"shots": shots}
@@ -172,144 +268,317 @@ def seed_trap(states: States, rng: np.random.Generator) -> dict:
             made = []
             for _ in range(REPEATS):
                 seed = int(rng.integers(2**31))
-                sampler = StatevectorSampler(seed=seed if name == "integer" else np.random.default_rng(seed))
-                bits = sampler.run([(whole, {tuple(first + second): pairs}, shots)]).result()[0].data.zeros
-                estimate = (bits.array == 0).mean(axis=(1, 2))                              # share of shots that read 0
+                sampler = StatevectorSampler(
+                    seed=seed if name == "integer" else np.random.default_rng(seed)
+                )
+                bits = (
+                    sampler.run([(whole, {tuple(first + second): pairs}, shots)])
+                    .result()[0]
+                    .data.zeros
+                )
+                # share of shots that read 0
+                estimate = (bits.array == 0).mean(axis=(1, 2))
                 order = shot_order(estimate[None], rng)
                 agreed = order_agreement(order, exact)
-                wrong = (np.subtract.outer(estimate, estimate) * np.subtract.outer(exact[0], exact[0]) < 0).mean()
-                made.append({"kendall_tau": float(agreed["kendall_tau"][0]), "overlap": float(agreed["overlap"][0]), "wrong_pairs": float(wrong)})
+                wrong = (
+                    np.subtract.outer(estimate, estimate)
+                    * np.subtract.outer(exact[0], exact[0])
+                    < 0
+                ).mean()
+                made.append(
+                    {
+                        "kendall_tau": float(agreed["kendall_tau"][0]),
+                        "overlap": float(agreed["overlap"][0]),
+                        "wrong_pairs": float(wrong),
+                    }
+                )
             row[name] = summary(made)
         rows.append(row)
     return columns(rows)
 
 
 def noise_study(states: States, rng: np.random.Generator) -> dict:
-    """Depolarising and readout noise: what is left of the ranking after infinitely many shots, and after 1,000."""
+    """Depolarising and readout noise: what is left of the ranking after infinitely many
+    shots, and after 1,000.
+    """
     one, eight = states.factors(1), states.factors(8)
-    exact = {"1 qubit, fidelity": one[..., 0], "8 qubits, fidelity": eight.prod(-1), "8 qubits, local fidelity": eight.mean(-1)}
+    exact = {
+        "1 qubit, fidelity": one[..., 0],
+        "8 qubits, fidelity": eight.prod(-1),
+        "8 qubits, local fidelity": eight.mean(-1),
+    }
 
     def order(scores):
         return np.argsort(-scores, axis=1, kind="stable")
 
     def compare(noisy, truth):
-        return states.judge(order(noisy), truth) | {"same_lists": float(same_order(noisy, truth).mean())}
+        return states.judge(order(noisy), truth) | {
+            "same_lists": float(same_order(noisy, truth).mean())
+        }
 
     found = {"depolarising": [], "mix": [], "thousand_shots": [], "readout": []}
     for strength in (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9):
-        found["depolarising"].append({"strength": strength} | {
-            "1 qubit, fidelity": compare(depolarise(one[..., 0], strength), exact["1 qubit, fidelity"]),
-            "8 qubits, fidelity, register": compare(depolarise(eight.prod(-1), strength, 8), exact["8 qubits, fidelity"]),
-            "8 qubits, fidelity, each qubit": compare(depolarise(eight, strength).prod(-1), exact["8 qubits, fidelity"]),
-            "8 qubits, local fidelity, each qubit": compare(depolarise(eight, strength).mean(-1), exact["8 qubits, local fidelity"])})
-        clean, noisy = exact["8 qubits, local fidelity"], depolarise(exact["8 qubits, local fidelity"], strength)
+        found["depolarising"].append(
+            {"strength": strength}
+            | {
+                "1 qubit, fidelity": compare(
+                    depolarise(one[..., 0], strength), exact["1 qubit, fidelity"]
+                ),
+                "8 qubits, fidelity, register": compare(
+                    depolarise(eight.prod(-1), strength, 8), exact["8 qubits, fidelity"]
+                ),
+                "8 qubits, fidelity, each qubit": compare(
+                    depolarise(eight, strength).prod(-1), exact["8 qubits, fidelity"]
+                ),
+                "8 qubits, local fidelity, each qubit": compare(
+                    depolarise(eight, strength).mean(-1),
+                    exact["8 qubits, local fidelity"],
+                ),
+            }
+        )
+        clean = exact["8 qubits, local fidelity"]
+        noisy = depolarise(exact["8 qubits, local fidelity"], strength)
         corrected = ALPHA * (1 - strength) / (ALPHA * (1 - strength) + 1 - ALPHA)
         truth = states.pool.mix(clean, ALPHA)
-        found["mix"].append({"strength": strength, "alpha": ALPHA, "fixed": compare(states.pool.mix(noisy, ALPHA), truth),
-                             "corrected_alpha": corrected, "corrected": compare(states.pool.mix(noisy, corrected), truth)})
-        found["thousand_shots"].append({"strength": strength} | {name: summary([
-            states.judge(shot_order(draw(), rng), exact[name]) for _ in range(REPEATS)]) for name, draw in {
-                "1 qubit, fidelity": lambda s=strength: sample_fidelity(depolarise(one[..., 0], s), 1000, rng),
-                "8 qubits, local fidelity": lambda s=strength: sample_local_fidelity(depolarise(eight, s), 1000, rng)}.items()})
-    uneven = np.random.default_rng(0).uniform(0, 2, 8)                                  # each qubit's error over the mean one
+        found["mix"].append(
+            {
+                "strength": strength,
+                "alpha": ALPHA,
+                "fixed": compare(states.pool.mix(noisy, ALPHA), truth),
+                "corrected_alpha": corrected,
+                "corrected": compare(states.pool.mix(noisy, corrected), truth),
+            }
+        )
+        found["thousand_shots"].append(
+            {"strength": strength}
+            | {
+                name: summary(
+                    [
+                        states.judge(shot_order(draw(), rng), exact[name])
+                        for _ in range(REPEATS)
+                    ]
+                )
+                for name, draw in {
+                    "1 qubit, fidelity": lambda s=strength: sample_fidelity(
+                        depolarise(one[..., 0], s), 1000, rng
+                    ),
+                    "8 qubits, local fidelity": lambda s=strength: (
+                        sample_local_fidelity(depolarise(eight, s), 1000, rng)
+                    ),
+                }.items()
+            }
+        )
+    # each qubit's error over the mean one
+    uneven = np.random.default_rng(0).uniform(0, 2, 8)
     for error in (0.0, 0.01, 0.02, 0.05, 0.1, 0.2):
-        e0, e1 = error / 3, error                                                       # reading a 1 as 0 is the commoner fault
-        found["readout"].append({"one_as_zero": error, "zero_as_one": e0} | {
-            "1 qubit, fidelity": compare(misread(one, e0, e1)[..., 0], exact["1 qubit, fidelity"]),
-            "8 qubits, fidelity": compare(misread(eight, e0, e1).prod(-1), exact["8 qubits, fidelity"]),
-            "8 qubits, local fidelity": compare(misread(eight, e0, e1).mean(-1), exact["8 qubits, local fidelity"]),
-            "8 qubits, local fidelity, uneven errors": compare(misread(eight, e0 * uneven, e1 * uneven).mean(-1), exact["8 qubits, local fidelity"])})
+        e0, e1 = error / 3, error  # reading a 1 as 0 is the commoner fault
+        found["readout"].append(
+            {"one_as_zero": error, "zero_as_one": e0}
+            | {
+                "1 qubit, fidelity": compare(
+                    misread(one, e0, e1)[..., 0], exact["1 qubit, fidelity"]
+                ),
+                "8 qubits, fidelity": compare(
+                    misread(eight, e0, e1).prod(-1), exact["8 qubits, fidelity"]
+                ),
+                "8 qubits, local fidelity": compare(
+                    misread(eight, e0, e1).mean(-1), exact["8 qubits, local fidelity"]
+                ),
+                "8 qubits, local fidelity, uneven errors": compare(
+                    misread(eight, e0 * uneven, e1 * uneven).mean(-1),
+                    exact["8 qubits, local fidelity"],
+                ),
+            }
+        )
     return {name: columns(rows) for name, rows in found.items()}
 
 
-def device_study(states: States, rng: np.random.Generator, n_queries: int = 3, shots: int = 4000) -> dict:
-    """A simulated device (GenericBackendV2): estimates against exact values, and against the same shots without noise."""
+def device_study(
+    states: States, rng: np.random.Generator, n_queries: int = 3, shots: int = 4000
+) -> dict:
+    """A simulated device (GenericBackendV2): estimates against exact values, and
+    against the same shots without noise.
+    """
     found = {}
-    for name, n, method in (("1 qubit", 1, "compute_uncompute"), ("1 qubit, swap test", 1, "swap_test"), ("8 qubits", 8, "compute_uncompute"),
-                            ("4 qubits, swap test", 4, "swap_test")):
+    for name, n, method in (
+        ("1 qubit", 1, "compute_uncompute"),
+        ("1 qubit, swap test", 1, "swap_test"),
+        ("8 qubits", 8, "compute_uncompute"),
+        ("4 qubits, swap test", 4, "swap_test"),
+    ):
         queries, documents = states.angles(n)
         factors = states.factors(n)[:n_queries]
         exact = factors.prod(-1)
-        sampler, rewrite = noisy_device(n if method == "compute_uncompute" else 2 * n + 1, rng)
-        made = [measure_pairs(queries[i:i + 1], documents[states.pool.rows[i]], Circuit(n), shots, rng, method, sampler, rewrite)
-                for i in range(n_queries)]
+        sampler, rewrite = noisy_device(
+            n if method == "compute_uncompute" else 2 * n + 1, rng
+        )
+        made = [
+            measure_pairs(
+                queries[i : i + 1],
+                documents[states.pool.rows[i]],
+                Circuit(n),
+                shots,
+                rng,
+                method,
+                sampler,
+                rewrite,
+            )
+            for i in range(n_queries)
+        ]
         noisy = np.stack([m["fidelity"] for m in made])
         clean = sample_fidelity(exact, shots, rng, method)
         slope, intercept = np.polyfit(exact.ravel(), noisy.ravel(), 1)
         ideal, _, _ = pair_circuit(Circuit(n), method)
         counts = rewrite.run(ideal).count_ops()
-        row = {"shots": shots, "queries": n_queries, "slope": float(slope), "intercept": float(intercept),
-               "two_qubit_gates": int(counts.get("cx", 0)),
-               "noisy": {k: float(v.mean()) for k, v in order_agreement(shot_order(noisy, rng), exact).items()},
-               "clean": {k: float(v.mean()) for k, v in order_agreement(shot_order(clean, rng), exact).items()},
-               "first_list": {"exact": exact[0].round(4).tolist(), "noisy": noisy[0].round(4).tolist()}}
+        row = {
+            "shots": shots,
+            "queries": n_queries,
+            "slope": float(slope),
+            "intercept": float(intercept),
+            "two_qubit_gates": int(counts.get("cx", 0)),
+            "noisy": {
+                k: float(v.mean())
+                for k, v in order_agreement(shot_order(noisy, rng), exact).items()
+            },
+            "clean": {
+                k: float(v.mean())
+                for k, v in order_agreement(shot_order(clean, rng), exact).items()
+            },
+            "first_list": {
+                "exact": exact[0].round(4).tolist(),
+                "noisy": noisy[0].round(4).tolist(),
+            },
+        }
         if n > 1 and method == "compute_uncompute":
-            local, truth = np.stack([m["qubits"].mean(-1) for m in made]), factors.mean(-1)
-            row["local"] = {"slope": float(np.polyfit(truth.ravel(), local.ravel(), 1)[0]),
-                            "noisy": {k: float(v.mean()) for k, v in order_agreement(shot_order(local, rng), truth).items()},
-                            "clean": {k: float(v.mean()) for k, v in order_agreement(
-                                shot_order(sample_local_fidelity(factors, shots, rng), rng), truth).items()}}
+            local = np.stack([m["qubits"].mean(-1) for m in made])
+            truth = factors.mean(-1)
+            row["local"] = {
+                "slope": float(np.polyfit(truth.ravel(), local.ravel(), 1)[0]),
+                "noisy": {
+                    k: float(v.mean())
+                    for k, v in order_agreement(shot_order(local, rng), truth).items()
+                },
+                "clean": {
+                    k: float(v.mean())
+                    for k, v in order_agreement(
+                        shot_order(sample_local_fidelity(factors, shots, rng), rng),
+                        truth,
+                    ).items()
+                },
+            }
         found[name] = row
     return found
 
 
-def token_cost(rng: np.random.Generator, n_queries: int = 10, n_qubits: int = 32) -> dict:
-    """One state a token, MaxSim of local fidelities: circuits of one query, time of the closed form, agreement against shots (MiniLM)."""
+def token_cost(
+    rng: np.random.Generator, n_queries: int = 10, n_qubits: int = 32
+) -> dict:
+    """One state a token, MaxSim of local fidelities: circuits of one query, time of the
+    closed form, agreement against shots (MiniLM).
+    """
     states, embedder = States("all-MiniLM-L6-v2"), TextEmbedder("all-MiniLM-L6-v2")
     chosen = np.linspace(0, len(states.pool.query_ids) - 1, n_queries).astype(int)
-    queries = embedder.encode_tokens([states.collection.queries[states.pool.query_ids[i]] for i in range(len(states.pool.query_ids))])
+    queries = embedder.encode_tokens(
+        [
+            states.collection.queries[states.pool.query_ids[i]]
+            for i in range(len(states.pool.query_ids))
+        ]
+    )
     documents = embedder.encode_tokens(states.collection.texts())
     source = QubitMap(n_qubits, scale=SCALE).fit(np.concatenate(documents))
-    points = [bloch_vectors(source(torch.as_tensor(x))).flatten(1).numpy() for x in documents]              # (T, 3n) each
-    shots_tried, agreed, seconds, circuits, check = (1, 10, 100, 1000, 10_000), {}, [], [], []
+    # (T, 3n) each
+    points = [
+        bloch_vectors(source(torch.as_tensor(x))).flatten(1).numpy() for x in documents
+    ]
+    shots_tried = (1, 10, 100, 1000, 10_000)
+    agreed = {}
+    seconds = []
+    circuits = []
+    check = []
     for i in chosen:
-        asked, rows = bloch_vectors(source(torch.as_tensor(queries[i]))), states.pool.rows[i]
+        asked = bloch_vectors(source(torch.as_tensor(queries[i])))
+        rows = states.pool.rows[i]
         edges = np.r_[0, np.cumsum([len(points[d]) for d in rows])[:-1]]
-        stacked, flat = np.concatenate([points[d] for d in rows]), asked.flatten(1).numpy()
+        stacked = np.concatenate([points[d] for d in rows])
+        flat = asked.flatten(1).numpy()
         for _ in range(5):
             start = time.perf_counter()
             np.maximum.reduceat(flat @ stacked.T, edges, axis=1).mean(axis=0)
             seconds.append(time.perf_counter() - start)
         circuits.append(len(flat) * len(stacked))
-        pairs = (1 + np.einsum("qnx,dnx->qdn", asked.numpy(), stacked.reshape(-1, n_qubits, 3))) / 2        # (Tq, Td, n)
+        pairs = (
+            1
+            + np.einsum("qnx,dnx->qdn", asked.numpy(), stacked.reshape(-1, n_qubits, 3))
+        ) / 2  # (Tq, Td, n)
         pairs = pairs.clip(0, 1).astype(np.float32)
         mean, spread = pairs.mean(-1), np.sqrt((pairs * (1 - pairs)).sum(-1)) / n_qubits
         exact = np.maximum.reduceat(mean, edges, axis=1).mean(axis=0)[None]
         for shots in shots_tried:
             for _ in range(REPEATS):
-                if shots == 1:                                                                              # every bit is drawn
+                if shots == 1:  # every bit is drawn
                     drawn = (rng.random(pairs.shape, dtype=np.float32) < pairs).mean(-1)
-                else:                                                                                       # 320 bits and more: a normal sum
-                    drawn = mean + spread * rng.standard_normal(mean.shape, dtype=np.float32) / np.sqrt(shots)
+                else:  # 320 bits and more: a normal sum
+                    drawn = mean + spread * rng.standard_normal(
+                        mean.shape, dtype=np.float32
+                    ) / np.sqrt(shots)
                 scores = np.maximum.reduceat(drawn, edges, axis=1).mean(axis=0)[None]
                 kept = order_agreement(shot_order(scores, rng), exact)
-                agreed.setdefault(shots, []).append({k: float(v[0]) for k, v in kept.items()} | {"bias": float((scores - exact).mean())})
-        if len(check) < 1:                                                                                  # is the normal sum good enough at 10?
-            part = np.s_[:, :len(points[rows[0]])]
+                agreed.setdefault(shots, []).append(
+                    {k: float(v[0]) for k, v in kept.items()}
+                    | {"bias": float((scores - exact).mean())}
+                )
+        if len(check) < 1:  # is the normal sum good enough at 10?
+            part = np.s_[:, : len(points[rows[0]])]
             bits = rng.binomial(10, pairs[part]).mean(-1) / 10
             z = (bits - mean[part]) / (spread[part] / np.sqrt(10))
-            check.append({"mean": float(z.mean()), "std": float(z.std()), "beyond_2": float((np.abs(z) > 2).mean())})
-    tokens = {"query": float(np.mean([len(x) for x in queries])), "document": float(np.mean([len(x) for x in documents]))}
-    return {"model": "all-MiniLM-L6-v2", "n_qubits": n_qubits, "queries": n_queries, "tokens": tokens, "circuits_a_query": float(np.mean(circuits)),
-            "circuits_by_means": 100 * tokens["query"] * tokens["document"], "closed_form_ms": 1000 * float(np.median(seconds)),
-            "normal_sum_check": check[0],
-            **columns([{"shots": shots} | summary(rows) for shots, rows in agreed.items()])}
+            check.append(
+                {
+                    "mean": float(z.mean()),
+                    "std": float(z.std()),
+                    "beyond_2": float((np.abs(z) > 2).mean()),
+                }
+            )
+    tokens = {
+        "query": float(np.mean([len(x) for x in queries])),
+        "document": float(np.mean([len(x) for x in documents])),
+    }
+    return {
+        "model": "all-MiniLM-L6-v2",
+        "n_qubits": n_qubits,
+        "queries": n_queries,
+        "tokens": tokens,
+        "circuits_a_query": float(np.mean(circuits)),
+        "circuits_by_means": 100 * tokens["query"] * tokens["document"],
+        "closed_form_ms": 1000 * float(np.median(seconds)),
+        "normal_sum_check": check[0],
+        **columns([{"shots": shots} | summary(rows) for shots, rows in agreed.items()]),
+    }
 
 
 def one_model(model: str, rng: np.random.Generator) -> dict:
     """Everything that is measured for both embedding models."""
     states = States(model)
     stable = stability(states, rng)
-    return {"cosine_nDCG@10": float(states.pool.ndcg(states.pool.cosine).mean()), "stability": stable,
-            "halving": halving(states, stable, rng), "noise": noise_study(states, rng)}
+    return {
+        "cosine_nDCG@10": float(states.pool.ndcg(states.pool.cosine).mean()),
+        "stability": stable,
+        "halving": halving(states, stable, rng),
+        "noise": noise_study(states, rng),
+    }
 
 
-TASKS = {**{model: (lambda rng, model=model: one_model(model, rng)) for model in MODELS}, "device": lambda rng: device_study(States(MODELS[0]), rng),
-         "seed_trap": lambda rng: seed_trap(States(MODELS[0]), rng), "tokens": token_cost}
+TASKS = {
+    **{model: (lambda rng, model=model: one_model(model, rng)) for model in MODELS},
+    "device": lambda rng: device_study(States(MODELS[0]), rng),
+    "seed_trap": lambda rng: seed_trap(States(MODELS[0]), rng),
+    "tokens": token_cost,
+}
 
 
 def run_task(name: str, seed: int) -> dict:
-    """One task with random numbers of its own, so that the result does not depend on who runs beside it."""
+    """One task with random numbers of its own, so that the result does not depend on
+    who runs beside it.
+    """
     torch.set_num_threads(1)
     start = time.perf_counter()
     found = rounded(TASKS[name](np.random.default_rng([seed, list(TASKS).index(name)])))
@@ -319,21 +588,48 @@ def run_task(name: str, seed: int) -> dict:
 
 def main() -> None:
     """Run everything and write one JSON file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     start = time.perf_counter()
-    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        options.processes, mp_context=get_context("spawn")
+    ) as pool:
         made = dict(zip(TASKS, pool.map(run_task, TASKS, [options.seed] * len(TASKS))))
-    results = {"about": "shots, allocation and noise; what is measured is described in tools/bench/shots.py",
-               "reproduce": f"make bench-shots (python -m tools.bench.shots --seed {options.seed})",
-               "date": datetime.date.today().isoformat(), "machine": platform.machine(), "repeats": REPEATS, "shots": SHOTS, "budgets": BUDGETS,
-               "queries": 140, "candidates": 100, "alpha": ALPHA,
-               "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in ("numpy", "qiskit", "qiskit-aer", "torch")}},
-               "models": {model: made.pop(model) for model in MODELS}, **made, "seconds": round(time.perf_counter() - start)}
-    text = re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: "[" + re.sub(r"\s+", " ", m[1]) + "]", json.dumps(results, indent=1))     # lists on one line
+    results = {
+        "about": "shots, allocation and noise; what is measured is described in "
+        "tools/bench/shots.py",
+        "reproduce": "make bench-shots (python -m tools.bench.shots --seed "
+        f"{options.seed})",
+        "date": datetime.date.today().isoformat(),
+        "machine": platform.machine(),
+        "repeats": REPEATS,
+        "shots": SHOTS,
+        "budgets": BUDGETS,
+        "queries": 140,
+        "candidates": 100,
+        "alpha": ALPHA,
+        "versions": {
+            "python": platform.python_version(),
+            **{
+                p: metadata.version(p)
+                for p in ("numpy", "qiskit", "qiskit-aer", "torch")
+            },
+        },
+        "models": {model: made.pop(model) for model in MODELS},
+        **made,
+        "seconds": round(time.perf_counter() - start),
+    }
+    # lists on one line
+    text = re.sub(
+        r"\[\s+([^\[\]{}]*?)\s+\]",
+        lambda m: "[" + re.sub(r"\s+", " ", m[1]) + "]",
+        json.dumps(results, indent=1),
+    )
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(text + "\n", encoding="utf-8", newline="\n")
     print(f"{results['seconds']} s, written to {options.out.name}")

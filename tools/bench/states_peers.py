@@ -1,4 +1,7 @@
-"""The ways to states that tools.bench.states compares: each maker takes a Circuit and returns a function, angles (B, L, n, 2) → (B, 2**n)."""
+"""The ways to states that tools.bench.states compares: each maker takes a Circuit and
+returns a function, angles (B, L, n, 2) → (B, 2**n).
+"""
+
 from __future__ import annotations
 
 import numpy as np
@@ -34,12 +37,17 @@ def aer_runtime_binds(circuit: Circuit):
 
 
 def aer_binds(circuit: Circuit):
-    """As above without runtime binding: Aer makes one bound circuit for each document."""
+    """As above without runtime binding: Aer makes one bound circuit for each
+    document.
+    """
     simulator, compiled, parameters = qiskit_encoder._prepared(circuit)
 
     def run(angles):
         values = angles.double().numpy()
-        binds = {parameter: values[(slice(None), *where)].tolist() for where, parameter in parameters.items()}
+        binds = {
+            parameter: values[(slice(None), *where)].tolist()
+            for where, parameter in parameters.items()
+        }
         result = simulator.run(compiled, parameter_binds=[binds]).result()
         return _states(result, len(values), circuit)
 
@@ -56,16 +64,24 @@ def aer_one_by_one(circuit: Circuit):
     def run(angles):
         states = []
         for one in angles.double().numpy():
-            built, parameters = qiskit_encoder.build_circuit(circuit, save_statevector=True)
-            bound = built.assign_parameters({parameter: one[where] for where, parameter in parameters.items()})
-            states.append(_states(simulator.run(transpile(bound, simulator)).result(), 1, circuit))
+            built, parameters = qiskit_encoder.build_circuit(
+                circuit, save_statevector=True
+            )
+            bound = built.assign_parameters(
+                {parameter: one[where] for where, parameter in parameters.items()}
+            )
+            states.append(
+                _states(simulator.run(transpile(bound, simulator)).result(), 1, circuit)
+            )
         return torch.cat(states)
 
     return run
 
 
 def tensorcircuit(circuit: Circuit):
-    """tensorcircuit-ng's circuit, vectorised over the batch by its vmap, on its PyTorch backend."""
+    """tensorcircuit-ng's circuit, vectorised over the batch by its vmap, on its PyTorch
+    backend.
+    """
     import tensorcircuit
 
     tensorcircuit.set_backend("pytorch")
@@ -75,7 +91,9 @@ def tensorcircuit(circuit: Circuit):
         built = tensorcircuit.Circuit(circuit.n_qubits)
         for gate in circuit.gates():
             method = getattr(built, gate.name)
-            method(*gate.qubits) if gate.angle is None else method(*gate.qubits, theta=angles[gate.angle])
+            method(*gate.qubits) if gate.angle is None else method(
+                *gate.qubits, theta=angles[gate.angle]
+            )
         return built.state()
 
     return tensorcircuit.backend.vmap(one)
@@ -97,4 +115,12 @@ FORWARD = {
     "PennyLane, loop": (pennylane_loop, 20),
     "Aer, transpile and run each": (aer_one_by_one, 3),
 }
-BACKWARD = {name: FORWARD[name] for name in (OURS, "PennyLane, default.qubit broadcast", "tensorcircuit-ng, vmap", "PennyLane, loop")}
+BACKWARD = {
+    name: FORWARD[name]
+    for name in (
+        OURS,
+        "PennyLane, default.qubit broadcast",
+        "tensorcircuit-ng, vmap",
+        "PennyLane, loop",
+    )
+}

@@ -1,4 +1,7 @@
-"""The same circuit through PennyLane: broadcast over the batch on default.qubit, or compiled on lightning.qubit (lesson 03)."""
+"""The same circuit through PennyLane: broadcast over the batch on default.qubit, or
+compiled on lightning.qubit (lesson 03).
+"""
+
 from __future__ import annotations
 
 from functools import lru_cache
@@ -12,11 +15,16 @@ from qrr_lib.encode.circuit import Circuit
 def build_qnode(circuit: Circuit, device: str = "default.qubit"):
     """Return a QNode: angles (L, n, 2) or, broadcast, (B, L, n, 2) → state.
 
-    On default.qubit the state is differentiable by backpropagation; lightning has no gradient of a statevector.
+    On default.qubit the state is differentiable by backpropagation; lightning has no
+    gradient of a statevector.
     """
     import pennylane as qml
 
-    @qml.qnode(_device(device, circuit.n_qubits), interface="torch", diff_method="backprop" if device == "default.qubit" else None)
+    @qml.qnode(
+        _device(device, circuit.n_qubits),
+        interface="torch",
+        diff_method="backprop" if device == "default.qubit" else None,
+    )
     def state(angles):
         gates = {"ry": qml.RY, "rz": qml.RZ, "cz": qml.CZ, "cnot": qml.CNOT}
         for gate in circuit.gates():
@@ -30,18 +38,26 @@ def build_qnode(circuit: Circuit, device: str = "default.qubit"):
 
 
 def _device(name: str, n_qubits: int):
-    """Make the device; lightning.qubit gives way to lightning.gpu where that plugin and a GPU are present."""
+    """Make the device; lightning.qubit gives way to lightning.gpu where that plugin and
+    a GPU are present.
+    """
     import pennylane as qml
 
     if name == "lightning.qubit" and torch.cuda.is_available():
         try:
             return qml.device("lightning.gpu", wires=n_qubits)
-        except Exception:       # noqa: BLE001  the plugin is optional: any failure to load it means "use the CPU"
+        except Exception:  # the plugin is optional: any failure means "use the CPU"
             pass
     return qml.device(name, wires=n_qubits)
 
 
-def encode(angles: torch.Tensor, circuit: Circuit, device: str = "default.qubit") -> torch.Tensor:
-    """(B, L, n, 2) angles → (B, 2**n) complex128 states, whole batch in one call (PennyLane calls it broadcasting)."""
-    states = build_qnode(circuit, device)(angles.double() if device == "default.qubit" else angles.detach().cpu().double())
+def encode(
+    angles: torch.Tensor, circuit: Circuit, device: str = "default.qubit"
+) -> torch.Tensor:
+    """(B, L, n, 2) angles → (B, 2**n) complex128 states, whole batch in one call
+    (PennyLane calls it broadcasting).
+    """
+    states = build_qnode(circuit, device)(
+        angles.double() if device == "default.qubit" else angles.detach().cpu().double()
+    )
     return torch.as_tensor(states).reshape(len(angles), 2**circuit.n_qubits)

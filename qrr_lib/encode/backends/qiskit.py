@@ -1,8 +1,10 @@
 """The same circuit through Qiskit and the Aer simulator (lesson 03).
 
-The circuit is built and transpiled once with symbolic angles; one `run` then binds a whole batch. Building and transpiling a
-circuit for each document, as the brief does, is about a thousand times slower (measured in lesson 03).
+The circuit is built and transpiled once with symbolic angles; one `run` then binds a
+whole batch. Building and transpiling a circuit for each document, as the brief does, is
+about a thousand times slower (measured in lesson 03).
 """
+
 from __future__ import annotations
 
 from functools import lru_cache
@@ -14,18 +16,24 @@ from qrr_lib.encode.circuit import Circuit
 
 
 def build_circuit(circuit: Circuit, save_statevector: bool = False):
-    """Return (QuantumCircuit, {(layer, qubit, 0|1): Parameter}) with one symbolic parameter per angle."""
+    """Return (QuantumCircuit, {(layer, qubit, 0|1): Parameter}) with one symbolic
+    parameter per angle.
+    """
     from qiskit import QuantumCircuit
     from qiskit.circuit import Parameter
 
     quantum_circuit, parameters = QuantumCircuit(circuit.n_qubits), {}
     for gate in circuit.gates():
         if gate.angle is None:
-            (quantum_circuit.cz if gate.name == "cz" else quantum_circuit.cx)(*gate.qubits)
+            (quantum_circuit.cz if gate.name == "cz" else quantum_circuit.cx)(
+                *gate.qubits
+            )
         else:
             layer, q, which = gate.angle
             parameters[gate.angle] = Parameter(f"{'θγ'[which]}[{layer},{q}]")
-            (quantum_circuit.ry if gate.name == "ry" else quantum_circuit.rz)(parameters[gate.angle], q)
+            (quantum_circuit.ry if gate.name == "ry" else quantum_circuit.rz)(
+                parameters[gate.angle], q
+            )
     if save_statevector:
         quantum_circuit.save_statevector()
     return quantum_circuit, parameters
@@ -49,40 +57,64 @@ def _prepared(circuit: Circuit):
 
 
 def encode(angles: torch.Tensor, circuit: Circuit) -> torch.Tensor:
-    """(B, L, n, 2) angles → (B, 2**n) complex128 states from Aer (on its GPU build if that is installed).
+    """(B, L, n, 2) angles → (B, 2**n) complex128 states from Aer (on its GPU build if
+    that is installed).
 
-    Qiskit counts qubit 0 as the *last* bit of a basis state; the axes are reversed here, once, so that qubit 0 is leftmost.
+    Qiskit counts qubit 0 as the *last* bit of a basis state; the axes are reversed
+    here, once, so that qubit 0 is leftmost.
     """
     simulator, compiled, parameters = _prepared(circuit)
     values = angles.detach().cpu().double().numpy()
-    binds = {parameter: values[(slice(None), *where)].tolist() for where, parameter in parameters.items()}
-    result = simulator.run(compiled, parameter_binds=[binds], runtime_parameter_bind_enable=True).result()
+    binds = {
+        parameter: values[(slice(None), *where)].tolist()
+        for where, parameter in parameters.items()
+    }
+    result = simulator.run(
+        compiled, parameter_binds=[binds], runtime_parameter_bind_enable=True
+    ).result()
     if not result.success:
         raise RuntimeError(f"Aer could not run the batch: {result.status}")
-    states = np.stack([np.asarray(result.data(i)["statevector"]) for i in range(len(values))])
+    states = np.stack(
+        [np.asarray(result.data(i)["statevector"]) for i in range(len(values))]
+    )
     return torch.from_numpy(_big_endian(states, circuit.n_qubits))
 
 
-def bloch_vectors_by_estimator(angles: torch.Tensor, circuit: Circuit, estimator=None) -> torch.Tensor:
-    """⟨X⟩, ⟨Y⟩, ⟨Z⟩ of every qubit through Qiskit's V2 primitives: (B, L, n, 2) angles → (B, n, 3) float64.
+def bloch_vectors_by_estimator(
+    angles: torch.Tensor, circuit: Circuit, estimator=None
+) -> torch.Tensor:
+    """⟨X⟩, ⟨Y⟩, ⟨Z⟩ of every qubit through Qiskit's V2 primitives: (B, L, n, 2) angles
+    → (B, n, 3) float64.
 
-    One *pub* (primitive unified bloc: a circuit, its observables and an array of parameter values) asks for the whole batch; a
-    list of B pubs would pay the set-up B times. Any `EstimatorV2` will do, a real device's too; None takes
-    Aer's with precision 0, which is exact. Compare with `similarity.reduced_bloch_vectors` (lesson 03).
+    One *pub* (primitive unified bloc: a circuit, its observables and an array of
+    parameter values) asks for the whole batch; a list of B pubs would pay the set-up B
+    times. Any `EstimatorV2` will do, a real device's too; None takes Aer's with
+    precision 0, which is exact. Compare with `similarity.reduced_bloch_vectors` (lesson
+    03).
     """
     from qiskit_aer.primitives import EstimatorV2
 
     n, values = circuit.n_qubits, angles.detach().cpu().double().numpy()
     quantum_circuit, parameters = build_circuit(circuit)
-    paulis = [["I" * (n - 1 - q) + pauli + "I" * q] for q in range(n) for pauli in "XYZ"]                       # (3n, 1), qubit 0 last
-    bound = np.stack([values[(slice(None), *where)] for where in parameters], axis=-1)                          # (B, 2·L·n)
+    # (3n, 1), qubit 0 last
+    paulis = [
+        ["I" * (n - 1 - q) + pauli + "I" * q] for q in range(n) for pauli in "XYZ"
+    ]
+    # (B, 2·L·n)
+    bound = np.stack([values[(slice(None), *where)] for where in parameters], axis=-1)
     pub = (quantum_circuit, paulis, {tuple(parameters.values()): bound})
-    estimator = estimator or EstimatorV2(options={"default_precision": 0.0, "backend_options": {"device": aer_device()}})
-    expectations = estimator.run([pub]).result()[0].data.evs                                                    # (3n, B)
-    return torch.from_numpy(np.asarray(expectations).T.reshape(len(values), n, 3).copy())
+    estimator = estimator or EstimatorV2(
+        options={"default_precision": 0.0, "backend_options": {"device": aer_device()}}
+    )
+    expectations = estimator.run([pub]).result()[0].data.evs  # (3n, B)
+    return torch.from_numpy(
+        np.asarray(expectations).T.reshape(len(values), n, 3).copy()
+    )
 
 
 def _big_endian(states: np.ndarray, n: int) -> np.ndarray:
     """Reverse the order of the qubits: (B, 2**n) little-endian → qubit 0 leftmost."""
     axes = [0, *range(n, 0, -1)]
-    return np.ascontiguousarray(states.reshape(-1, *[2] * n).transpose(axes).reshape(len(states), -1))
+    return np.ascontiguousarray(
+        states.reshape(-1, *[2] * n).transpose(axes).reshape(len(states), -1)
+    )
