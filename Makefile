@@ -83,7 +83,7 @@ bench-tokens: $(VENV)/installed-test ## token states on public collections: qual
 	$(BIN)/python -m tools.bench.tokens --course
 	$(BIN)/python -m tools.bench.tokens --speed-only
 
-bench-shots: $(VENV)/installed-test ## shots, allocation and noise of lesson 10
+bench-shots: $(VENV)/installed-test ## shots, allocation and noise of lesson 12
 	$(BIN)/python -m tools.bench.shots
 
 bench-service: $(VENV)/installed-test ## load on the service, loopback only: throughput, latency, errors, restart

@@ -8,9 +8,9 @@ Read it in the order of its stages, which is that of the lessons:
     encode    02 03 09   vectors -> angles -> states -> similarity
     rank      05 06 09   candidates -> mixed score -> order
     learn     07 08      a head is trained, and judged
-    shots     10         counts instead of amplitudes
-    serve     04 11      export, the service, answers
-    engine    12         vectors beyond one machine
+    shots     12         counts instead of amplitudes
+    serve     04 13      export, the service, answers
+    engine    14         vectors beyond one machine
     course    00         the command line, checks, plots: what no lesson derives
 
 Each stage imports only what stands above it (tests/test_house.py). Nothing heavy is

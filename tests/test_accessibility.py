@@ -407,7 +407,7 @@ def test_bad_pages_go_red(check, text, tmp_path):
 
 def test_a_long_line_goes_red(tmp_path):
     path = tmp_path / "00_bad.ipynb"
-    for blanks, wrong in ((110, False), (111, True)):
+    for blanks, wrong in ((78, False), (79, True)):
         nbformat.write(
             nbformat.v4.new_notebook(
                 cells=[nbformat.v4.new_code_cell("x" + blanks * " " + "#")]

@@ -144,18 +144,18 @@ def test_check_names_the_memory_that_was_measured(monkeypatch, model):
     most, eleven = map(
         float,
         re.search(
-            r"up to ([\d.]+) GB.*, lesson 11 ([\d.]+) GB", check._memory().found
+            r"up to ([\d.]+) GB.*, lesson 13 ([\d.]+) GB", check._memory().found
         ).groups(),
     )
     assert (
         0
         <= most
         - max(
-            row[model]["peak_gb"] for name, row in lessons.items() if name[:2] != "11"
+            row[model]["peak_gb"] for name, row in lessons.items() if name[:2] != "13"
         )
         < 0.15
     )
-    assert 0 <= eleven - lessons["11_service_and_rag"][model]["peak_gb"] < 0.15
+    assert 0 <= eleven - lessons["13_service_and_rag"][model]["peak_gb"] < 0.15
 
 
 def without(monkeypatch, *names):
@@ -233,7 +233,7 @@ def test_a_lesson_that_does_not_exist_is_answered_with_those_that_do(monkeypatch
     monkeypatch.setattr(
         notebooks, "execute", lambda path: pytest.fail("nothing may run")
     )
-    with pytest.raises(SystemExit, match="no lesson 77; choose from 00, 01, .*12"):
+    with pytest.raises(SystemExit, match="no lesson 77; choose from 00, 01, .*14"):
         main(["77", "3"])
 
 
@@ -356,7 +356,7 @@ def test_badges_lead_to_the_right_places(monkeypatch, tmp_path):
     assert done[1][1:4] == ["-m", "pip", "install"] and done[1][-2:] == [
         "-e",
         "course[serve]",
-    ], "lesson 11 needs the extra"
+    ], "lesson 13 needs the extra"
     assert Path.cwd() == tmp_path / "course" / "notebooks" and sys.path[0] == str(
         tmp_path / "course"
     )

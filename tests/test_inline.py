@@ -213,12 +213,12 @@ def test_lesson_08(inline, rng):
     assert lesson["holm_by_hand"](p) == pytest.approx(holm(p))
 
 
-def test_lesson_12(inline, rng, random_angles):
+def test_lesson_14(inline, rng, random_angles):
     from qrr_lib import Circuit, FaissRetriever, StateScorer, encode
     from qrr_lib.encode.heads import EquatorialHead
     from qrr_lib.rank.one_inner_product import HybridFeatures, pauli_features
 
-    lesson, head = inline("12"), EquatorialHead(16, Circuit(), seed=0)
+    lesson, head = inline("14"), EquatorialHead(16, Circuit(), seed=0)
     features = HybridFeatures(StateScorer(head, similarity="fidelity"))
     vectors = rng.normal(size=(9, 16)).astype("f4")
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

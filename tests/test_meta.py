@@ -16,6 +16,7 @@ declared number that the cell does not contain, or that code does know, fails as
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import re
 import subprocess
@@ -200,12 +201,10 @@ def test_bound_numbers_are_accepted(source):
 
 
 def test_every_notebook_is_in_the_registry():
-    """Lessons are numbered without a gap, each has a solution and an exercise, the
-    canaries are five, and there is no other notebook.
+    """Lessons have the numbers of `tools/notebooks.py`, each has a solution and an
+    exercise, the canaries are five, and there is no other notebook.
     """
-    assert [path.name[:2] for path in LESSONS] == [
-        f"{i:02d}" for i in range(len(LESSONS))
-    ]
+    assert [path.name[:2] for path in LESSONS] == notebooks.NUMBERS
     assert (
         [p.name for p in LESSONS]
         == [p.name for p in SOLUTIONS]
@@ -321,6 +320,18 @@ def test_links_inside_the_repository_resolve(path):
                 re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-")
                 for head in heads
             }, f"{name(path)}: {target}{section}"
+
+
+@pytest.mark.parametrize("path", pages() + LESSONS + SOLUTIONS, ids=name)
+def test_files_and_modules_that_prose_names_are_there(path):
+    if path.name == "CHANGELOG.md":  # it names what was
+        return
+    text = text_of(path).replace("NN_name", "00_welcome").replace("NN.py", "00.py")
+    folders = "qrr_lib|tools|tests|data|notebooks|binder"
+    for found in re.findall(rf"`((?:{folders})/[\w./-]+)`", text):
+        assert (ROOT / found).exists(), found
+    for module, attribute in re.findall(r"`(qrr_lib(?:\.\w+)*)\.(\w+)`", text):
+        assert hasattr(importlib.import_module(module), attribute), (module, attribute)
 
 
 def test_files_stay_small():

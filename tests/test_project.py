@@ -183,6 +183,18 @@ def test_advice_with_pip_has_double_quotes():
             )
 
 
+def test_help_names_the_alpha_that_is_used():
+    from qrr_lib import HybridReranker, QubitAnglePredictor, StateScorer, TokenScorer
+    from qrr_lib.encode import QubitMap
+
+    one_state = HybridReranker(None, StateScorer(QubitAnglePredictor(8)))
+    tokens = HybridReranker(None, TokenScorer(QubitMap(4)))
+    command = [sys.executable, "-m", "qrr_lib.course.cli", "search", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said = " ".join(done.stdout.split())
+    assert f"(default {tokens.alpha} for tokens, else {one_state.alpha})" in said
+
+
 def test_cli_mistakes_are_one_clear_line():
     done = subprocess.run(
         [

@@ -1,4 +1,4 @@
-"""Shots, allocation and noise (lesson 10): estimates are distributed as they should be,
+"""Shots, allocation and noise (lesson 12): estimates are distributed as they should be,
 circuits agree with the fast path, guards hold.
 """
 

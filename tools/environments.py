@@ -35,7 +35,7 @@ def dependencies() -> dict[str, str]:
     """{package name: version range} of the base list and the extras [serve] and [test],
     in order.
 
-    [scale] is left to who wants it: its engines are large, and lesson 12 says in one
+    [scale] is left to who wants it: its engines are large, and lesson 14 says in one
     line where they are missing.
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[

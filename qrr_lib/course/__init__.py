@@ -1,7 +1,8 @@
 """What the course needs and no lesson derives.
 
-cli: the command `qrr` · machine: is this machine ready · corpus: is a collection what
-its data sheet promises · reset · plots · exercise: the checker behind every exercise
+cli, commands: the command `qrr` · machine, lines: is this machine ready · corpus: is a
+collection what its data sheet promises · reset · plots · exercise: the checker behind
+every exercise
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ def _collections(add) -> None:
 def _service(add) -> None:
     serve = add(
         "serve",
-        help="the reranking service over HTTP, with the course corpus (lesson 11); "
+        help="the reranking service over HTTP, with the course corpus (lesson 13); "
         "a token is read from QRR_TOKEN",
     )
     serve.add_argument(
@@ -130,7 +130,7 @@ def _service(add) -> None:
 
 def _engine(add) -> None:
     index = add(
-        "index", help="write hybrid vectors of a collection into an engine (lesson 12)"
+        "index", help="write hybrid vectors of a collection into an engine (lesson 14)"
     )
     index.add_argument("--engine", choices=["milvus"], default="milvus")
     index.add_argument(
@@ -145,7 +145,7 @@ def _engine(add) -> None:
     embed = add(
         "embed",
         help="embed and encode files of documents in blocks, on one machine or many "
-        "(lesson 12)",
+        "(lesson 14)",
     )
     embed.add_argument("--engine", choices=["ray", "local"], default="ray")
     embed.add_argument(

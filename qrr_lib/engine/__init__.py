@@ -1,4 +1,4 @@
-"""Vectors beyond one machine (lesson 12; needs the extra `[scale]`).
+"""Vectors beyond one machine (lesson 14; needs the extra `[scale]`).
 
 blocks, bulk: files of documents embedded in blocks · milvus: vectors in an engine
 """

@@ -1,5 +1,5 @@
 """Cut files of documents into blocks that can be done apart, in any order, and not
-twice (lesson 12).
+twice (lesson 14).
 """
 
 from __future__ import annotations

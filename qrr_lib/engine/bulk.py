@@ -1,4 +1,4 @@
-"""Embed and encode files in blocks with Ray Data, on one machine or many (lesson 12;
+"""Embed and encode files in blocks with Ray Data, on one machine or many (lesson 14;
 needs the extra `[scale]`).
 """
 

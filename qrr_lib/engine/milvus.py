@@ -1,5 +1,5 @@
 """Beyond one machine: hybrid vectors in Milvus, embedding and encoding with Ray Data
-(lesson 12; needs the extra `[scale]`).
+(lesson 14; needs the extra `[scale]`).
 
 Thin adapters: the engines do the work. Milvus (Wang et al., SIGMOD 2021) keeps and
 searches the rows of `HybridFeatures`: in this process for a file name, on a cluster for

@@ -1,6 +1,4 @@
-"""Choose α on dev queries, cautiously (lessons
-07 and 08).
-"""
+"""Choose α on dev queries, cautiously (lessons 07 and 08)."""
 
 from __future__ import annotations
 

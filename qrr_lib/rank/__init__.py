@@ -1,9 +1,10 @@
 """Candidates, a mixed score, an order (lessons 05, 06 and 09).
 
-first_stage, recall, words: candidates · candidates: those of many queries as matrices ·
-scorer: one state a text · states, maxsim, token_scorer, token_store, token_index: one
-state a token · reranker: the whole flow · one_inner_product, hybrid_index: the same in
-one stage · metrics: what an order is worth
+first_stage, faiss_index, recall, words: candidates · candidates: those of many queries
+as matrices · scorer: one state a text · states, maxsim, token_encoder, token_scorer,
+token_store, token_index: one state a token · reranker: the whole flow ·
+one_inner_product, hybrid_index: the same in one stage · metrics: what an order is
+worth
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Search by the hybrid score in one stage, with FAISS (lesson 12)."""
+"""Search by the hybrid score in one stage, with FAISS (lesson 14)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """One stage instead of two: the hybrid score as a single inner product that any vector
-index can search (lesson 12).
+index can search (lesson 14).
 
 A fidelity is an inner product of real features. For one qubit F = ½ + ½ n·m, with the
 Bloch vectors n and m; the mean fidelity of n separate qubits is ½ + ½ times the mean of

@@ -1,5 +1,5 @@
 """A head in other forms, the reranker behind HTTP, answers from passages (lessons 04
-and 11).
+and 13).
 
 export, measure · shapes, gate, turns, service, server, course_service ·
 passages, prompt, generators, small_model, citing, rag

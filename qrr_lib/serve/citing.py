@@ -1,5 +1,5 @@
 """Which passage supports a sentence: citations that are checked, not claimed (lesson
-11).
+13).
 """
 
 from __future__ import annotations

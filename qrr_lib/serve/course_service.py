@@ -1,4 +1,4 @@
-"""The course corpus as a service: `qrr serve` (lesson 11)."""
+"""The course corpus as a service: `qrr serve` (lesson 13)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import os
 
 import uvicorn
 
+from qrr_lib.embed.collection import load_collection
+from qrr_lib.embed.embedder import TextEmbedder
+from qrr_lib.encode.heads import course_head
+from qrr_lib.encode.qubit_map import QubitMap
 from qrr_lib.rank.reranker import HybridReranker
+from qrr_lib.rank.scorer import StateScorer
+from qrr_lib.rank.token_scorer import TokenScorer
 from qrr_lib.serve.service import create_app
 
 
@@ -19,11 +25,6 @@ def course_modes(
     `embedder` is a TextEmbedder, the name of a model, or None for the default one. Its
     weights are loaded here, once for all modes.
     """
-    from qrr_lib import StateScorer, TextEmbedder, load_collection
-    from qrr_lib.encode.heads import course_head
-    from qrr_lib.encode.qubit_map import QubitMap
-    from qrr_lib.rank.token_scorer import TokenScorer
-
     collection = load_collection("course")
     embedder = (
         embedder if isinstance(embedder, TextEmbedder) else TextEmbedder(embedder)

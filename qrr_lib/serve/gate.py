@@ -1,5 +1,5 @@
 """What stands before the service: the bearer token and the size of the body (lesson
-11).
+13).
 """
 
 from __future__ import annotations

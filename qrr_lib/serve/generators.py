@@ -1,5 +1,5 @@
 """Three ways to write an answer from packed passages: a served language model, a small
-one inside, or none at all (lesson 11).
+one inside, or none at all (lesson 13).
 
 A generator is called with a question and passages and returns text; `.name` says who
 wrote it. `default_generator` takes the first that is there: an OpenAI-compatible

@@ -1,4 +1,4 @@
-"""Passages as a language model sees them, and sentences of a text (lesson 11)."""
+"""Passages as a language model sees them, and sentences of a text (lesson 13)."""
 
 from __future__ import annotations
 

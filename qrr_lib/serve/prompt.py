@@ -1,5 +1,5 @@
 """What a language model is asked: the rules, the passages as quotations, the question
-(lesson 11).
+(lesson 13).
 """
 
 from __future__ import annotations

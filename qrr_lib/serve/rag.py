@@ -1,5 +1,5 @@
 """From a question to an answer with citations: retrieve, rerank, pack, generate, and
-then check (lesson 11).
+then check (lesson 13).
 
 Retrieval-augmented generation (Lewis et al. 2020) lets a language model answer from
 passages that a search has found. Citations here are not the model's own claim: each

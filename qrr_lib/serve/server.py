@@ -1,4 +1,4 @@
-"""A service in a thread of this process, for a notebook or a test (lesson 11)."""
+"""A service in a thread of this process, for a notebook or a test (lesson 13)."""
 
 from __future__ import annotations
 

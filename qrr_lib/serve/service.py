@@ -1,4 +1,4 @@
-"""The reranker behind HTTP, in the shapes that clients already speak (lesson 11).
+"""The reranker behind HTTP, in the shapes that clients already speak (lesson 13).
 
     POST /rerank (also /v1/rerank, /v2/rerank)
                                   Cohere's and Jina's shape, or that of

@@ -1,5 +1,5 @@
 """What goes over the wire: request and answer shapes of the service, and its limits
-(lesson 11).
+(lesson 13).
 
 Two request shapes are in use today, and one address takes both: {query, documents, …}
 of Cohere and Jina, and {query, texts, …} of text-embeddings-inference. Pydantic turns

@@ -1,5 +1,5 @@
 """A small language model that runs inside this process: SmolLM2-135M-Instruct (lesson
-11).
+13).
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """One request at a time on one worker thread, and a refusal when too many wait
-(lesson 11).
+(lesson 13).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Counts instead of amplitudes (lesson 10).
+"""Counts instead of amplitudes (lesson 12).
 
 estimates: fidelities from counts · spending: where shots go · circuits: the same on
 simulators and devices · noise

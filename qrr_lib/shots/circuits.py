@@ -1,5 +1,5 @@
 """The circuits behind `estimates`: compute–uncompute and swap test through Qiskit's
-primitives and PennyLane, also with noise (lesson 10).
+primitives and PennyLane, also with noise (lesson 12).
 
 Any SamplerV2 will do: Qiskit's statevector sampler, Aer's, a simulated device, or a
 real one. One *pub* (a circuit and an array of angles) asks for all documents of a query

@@ -1,5 +1,5 @@
 """How many shots a ranking needs: estimates of fidelity, their spread, and where to
-spend shots (lesson 10).
+spend shots (lesson 12).
 
 A device gives no statevector, only counts. Two circuits turn counts into a fidelity
 F = |⟨a|b⟩|²:
@@ -61,7 +61,7 @@ def estimate_variance(
     fidelity, shots: int, method: str = "compute_uncompute"
 ) -> np.ndarray:
     """Var F̂ of S shots: F(1 − F)/S for compute–uncompute, (1 − F²)/S for the swap
-    test; derived in lesson 10.
+    test; derived in lesson 12.
     """
     p = zero_probability(fidelity, method)
     scale = 1 if method == "compute_uncompute" else 2

@@ -1,5 +1,5 @@
 """What noise does to fidelities, in closed form: depolarising and readout errors of
-product states (lesson 10).
+product states (lesson 12).
 
 Every function here takes fidelities of single qubits, Fᵢ = (1 + nᵢ·mᵢ)/2, and returns
 what a device with that error would converge to after infinitely many shots. Each is

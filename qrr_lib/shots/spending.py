@@ -1,5 +1,5 @@
 """Where to spend shots: evenly, or in rounds on fewer and fewer documents
-(lesson 10).
+(lesson 12).
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def spend_by_halving(
 
     All shots of a document count, also those of earlier rounds. With "worst" those that
     stay longest stand first; with "boundary" the order is that of the estimates. Lesson
-    10.
+    12.
     """
     if rule not in ("boundary", "worst"):
         raise ValueError(f"unknown rule {rule!r}; choose 'boundary' or 'worst'")

@@ -1,48 +1,97 @@
-# Two plausible wrong answers for each exercise of lesson 12, and what the checker must say. Read by tests/test_exercises.py, never imported.
-# ruff: noqa
-
-# %% exercise 1, wrong 1: must say "each brings its square root"
-def shared_rows(vectors, points, alpha):
-    return np.concatenate([alpha * vectors, (1 - alpha) / 2 * points], axis=1)
-
-
-# %% exercise 1, wrong 2: must say "join along the columns"
-def shared_rows(vectors, points, alpha):
-    return alpha**0.5 * vectors[:, :3] + ((1 - alpha) / 2) ** 0.5 * points
+# %% exercise 1, wrong 1: must say "0.87 is the share of zeros"
+def swap_test_fidelity(counts):
+    shots = sum(counts.values())
+    p = counts.get("0", 0) / shots
+    return p, np.sqrt(p * (1 - p) / shots)
 
 
-# %% exercise 2, wrong 1: must say "rank *all* documents by the final score"
-def lost_by_two_stages(cosine, final, K, k):
-    candidates = np.argsort(-cosine, axis=1)[:, :K]
-    reranked = np.take_along_axis(candidates, np.argsort(-np.take_along_axis(final, candidates, 1), axis=1), 1)[:, :k]
-    return np.array([len(set(r) - set(c)) for r, c in zip(reranked.tolist(), candidates.tolist())])
+# %% exercise 1, wrong 2: must say "set it to 0"
+def swap_test_fidelity(counts):
+    shots = sum(counts.values())
+    fidelity = 2 * counts.get("0", 0) / shots - 1
+    return fidelity, np.sqrt((1 - fidelity**2) / shots)
 
 
-# %% exercise 2, wrong 2: must say "one count for each query"
-def lost_by_two_stages(cosine, final, K, k):
-    candidates, exact = np.argsort(-cosine, axis=1)[:, :K], np.argsort(-final, axis=1)[:, :k]
-    return np.mean([len(set(e) - set(c)) for e, c in zip(exact.tolist(), candidates.tolist())])
+# %% exercise 1, wrong 3: must say "the standard error must be the root"
+def swap_test_fidelity(counts):
+    shots = sum(counts.values())
+    fidelity = max(0.0, 2 * counts.get("0", 0) / shots - 1)
+    return fidelity, np.sqrt(fidelity * (1 - fidelity) / shots)
 
 
-# %% exercise 3, wrong 1: must say "the second shard's second beats the first shard's second"
-def merge_shards(answers, k):
-    pairs = [pair for place in range(k) for pair in [(s[place], i[place]) for i, s in answers if place < len(i)]][:k]
-    return [key for _, key in pairs], [score for score, _ in pairs]
+# %% exercise 2, wrong 1: must say "half_width is not squared"
+def shots_for_precision(half_width, fidelity=None):
+    fidelity = 0.5 if fidelity is None else fidelity
+    return max(1, int(np.ceil(1.96 * fidelity * (1 - fidelity) / half_width * 2 - 1e-9)))
 
 
-# %% exercise 3, wrong 2: must say "sort by score alone, not by id"
-def merge_shards(answers, k):
-    pairs = sorted((-score, key) for ids, scores in answers for key, score in zip(ids, scores))[:k]
-    return [key for _, key in pairs], [-score for score, _ in pairs]
+# %% exercise 2, wrong 2: must say "the worst case is F = 0.5"
+def shots_for_precision(half_width, fidelity=None):
+    fidelity = 1.0 if fidelity is None else fidelity
+    return max(1, int(np.ceil(1.96**2 * fidelity * (1 - fidelity) / half_width**2 - 1e-9)))
 
 
-# %% exercise 4, wrong 1: must say "the conjugate belongs on the left"
-def fifteen_numbers(states):
-    strings = [np.kron(a, b) for a in (I, X, Y, Z) for b in (I, X, Y, Z)][1:]
-    return np.stack([np.einsum("bi,ij,bj->b", states, p, states).real for p in strings], axis=1)
+# %% exercise 3, wrong 1: must say "which error adds zeros"
+def mitigated_local_fidelity(zero_shares, zero_as_one, one_as_zero):
+    return ((zero_shares - zero_as_one) / (1 - zero_as_one - one_as_zero)).mean(axis=1)
 
 
-# %% exercise 4, wrong 2: must say "leave out I⊗I and nothing else"
-def fifteen_numbers(states):
-    strings = [np.kron(a, b) for a in (X, Y, Z) for b in (X, Y, Z)]
-    return np.stack([np.einsum("bi,ij,bj->b", states.conj(), p, states).real for p in strings], axis=1)
+# %% exercise 3, wrong 2: must say "with its own errors before you average"
+def mitigated_local_fidelity(zero_shares, zero_as_one, one_as_zero):
+    return (zero_shares.mean(axis=1) - one_as_zero.mean()) / (1 - zero_as_one.mean() - one_as_zero.mean())
+
+
+# %% exercise 3, wrong 3: must say "average over the qubits (axis 1)"
+def mitigated_local_fidelity(zero_shares, zero_as_one, one_as_zero):
+    return (zero_shares - one_as_zero) / (1 - zero_as_one - one_as_zero)
+
+
+# %% exercise 4, wrong 1: must say "divide by 1 − 1/2ⁿ"
+def undo_depolarising(measured, measured_self, n_qubits):
+    strength = 1 - measured_self
+    return strength, (measured - strength / 2**n_qubits) / (1 - strength)
+
+
+# %% exercise 4, wrong 2: must say "chance is 1/2ⁿ"
+def undo_depolarising(measured, measured_self, n_qubits):
+    strength = (1 - measured_self) / (1 - 1 / 2)
+    return strength, (measured - strength / 2) / (1 - strength)
+
+
+# %% exercise 4, wrong 3: must say "take away λ/2ⁿ first"
+def undo_depolarising(measured, measured_self, n_qubits):
+    strength = (1 - measured_self) / (1 - 1 / 2**n_qubits)
+    return strength, measured / (1 - strength) - strength / 2**n_qubits
+
+
+# %% exercise 5, wrong 1: must say "the rounds share it"
+def find_best(measure, count, budget):
+    rows, zeros, shots = np.arange(count), np.zeros(count), np.zeros(count)
+    while len(rows) > 1:
+        each = budget // len(rows)
+        zeros[rows] += each * measure(rows, each)
+        shots[rows] += each
+        rows = rows[np.argsort(-zeros[rows] / shots[rows], kind="stable")[: len(rows) // 2]]
+    return int(rows[0])
+
+
+# %% exercise 5, wrong 2: must say "do the shots of earlier rounds count?"
+def find_best(measure, count, budget):
+    rounds, rows = int(np.log2(count)), np.arange(count)
+    for _ in range(rounds):
+        estimates = measure(rows, budget // rounds // len(rows))
+        rows = rows[np.argsort(-estimates, kind="stable")[: len(rows) // 2]]
+    return int(rows[0])
+
+
+# %% exercise 5, wrong 3: must say "return the row"
+def find_best(measure, count, budget):
+    rounds = int(np.log2(count))
+    rows, zeros, shots = np.arange(count), np.zeros(count), np.zeros(count)
+    for _ in range(rounds):
+        each = budget // rounds // len(rows)
+        zeros[rows] += each * measure(rows, each)
+        shots[rows] += each
+        order = np.argsort(-zeros[rows] / shots[rows], kind="stable")
+        best, rows = int(order[0]), rows[order[: len(rows) // 2]]
+    return best

@@ -1,4 +1,4 @@
-"""One stage by inner product, and what it costs as it grows (lesson 12).
+"""One stage by inner product, and what it costs as it grows (lesson 14).
 
     # all parts; about 15 minutes on two quiet cores, under 8 GB
     python -m tools.bench.scale

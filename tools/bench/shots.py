@@ -1,5 +1,5 @@
 """Measure how many shots a ranking needs, what an uneven allocation saves, and what
-noise does (lesson 10).
+noise does (lesson 12).
 
     # or: make bench-shots; under 5 minutes on two cores
     python -m tools.bench.shots
