@@ -1,9 +1,9 @@
 """qrr_lib: the small library behind the course *Quantum-Inspired Semantic Reranking
 with PyTorch*.
 
-Read it in the order of its stages, which is that of the lessons:
+Read it in the order of its stages:
 
-    files     settings, folders, atomic writes
+    files     settings, folders, atomic writes (beside it: checks, lazy)
     embed     01         texts -> vectors
     encode    02 03 09   vectors -> angles -> states -> similarity
     rank      05 06 09   candidates -> mixed score -> order
@@ -27,67 +27,19 @@ __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
-        "embed": [
-            "Collection",
-            "Document",
-            "TextEmbedder",
-            "default_model",
-            "load_collection",
-            "model_folder",
-        ],
-        "encode": [
-            "Circuit",
-            "QubitAnglePredictor",
-            "QubitMap",
-            "bloch_vectors",
-            "encode",
-            "fidelity",
-            "local_fidelity",
-            "log_fidelity",
-            "overlap",
-        ],
-        "rank": [
-            "FaissRetriever",
-            "HybridIndex",
-            "HybridReranker",
-            "RankedDocument",
-            "StateScorer",
-            "TokenMatch",
-            "TokenScorer",
-            "evaluate",
-            "max_sim",
-            "open_index",
-            "per_query",
-        ],
-        "learn": ["Comparison", "TrainingResult", "compare", "train_head"],
-        "shots": [
-            "depolarise",
-            "estimate_variance",
-            "measure_pairs",
-            "measure_pairs_pennylane",
-            "misread",
-            "noisy_device",
-            "order_agreement",
-            "qubit_fidelities",
-            "same_order",
-            "sample_fidelity",
-            "sample_local_fidelity",
-            "shot_order",
-            "shots_for_gap",
-            "spend_by_halving",
-            "spend_evenly",
-        ],
-        "serve": [
-            "OnnxAngles",
-            "RagPipeline",
-            "cite",
-            "export_onnx",
-            "interleaved_times",
-            "make_citer",
-            "pack",
-            "predict_in_batches",
-            "quantize_onnx",
-            "ranking_error",
-        ],
+        "embed": "Collection Document TextEmbedder default_model load_collection "
+        "model_folder",
+        "encode": "Circuit QubitAnglePredictor QubitMap QubitStates bloch_vectors "
+        "encode fidelity "
+        "local_fidelity log_fidelity overlap",
+        "rank": "FaissRetriever HybridIndex RankedDocument Reranker Scorer TokenMatch "
+        "evaluate max_sim open_index per_query",
+        "learn": "Comparison TrainingResult compare train_head",
+        "shots": "depolarise estimate_variance measure_pairs measure_pairs_pennylane "
+        "misread noisy_device order_agreement qubit_fidelities same_order "
+        "sample_fidelity sample_local_fidelity shot_order shots_for_gap "
+        "spend_by_halving spend_evenly",
+        "serve": "OnnxAngles RagPipeline cite export_onnx interleaved_times make_citer "
+        "pack predict_in_batches quantize_onnx ranking_error",
     },
 )

@@ -5,18 +5,12 @@ Imported first by `qrr_lib`. It only sets environment *defaults*: whatever the r
 has set already wins.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import platform
 import sys
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import torch
 
 DEFAULTS = {
     "TOKENIZERS_PARALLELISM": "false",  # no deadlock warnings when a notebook forks
@@ -30,6 +24,24 @@ if platform.system() == "Darwin":
     DEFAULTS["OMP_NUM_THREADS"] = "1"
 for _name, _value in DEFAULTS.items():
     os.environ.setdefault(_name, _value)
+
+
+def setting(name: str) -> str | None:
+    """One of the course's settings, read from the environment each time it is asked
+    for; an empty one counts as not set (None).
+
+    | setting | what it says | read by |
+    |---|---|---|
+    | QRR_MODEL | name of the embedding model (light mode: all-MiniLM-L6-v2) | embed |
+    | QRR_MODEL_DIR | folder with models, or with one model's files | embed |
+    | QRR_OFFLINE | 1: fetch nothing | embed |
+    | QRR_COLLECTIONS_DIR | folder with collections in BEIR layout | embed |
+    | QRR_CACHE_DIR | folder for models and cached embeddings | files |
+    | QRR_DATA_DIR | folder of the course's data | files |
+    | QRR_TOKEN | bearer token that the service asks for | serve |
+    | QRR_LLM_URL, QRR_LLM_MODEL, QRR_LLM_KEY | a language model's server | serve |
+    """
+    return os.environ.get(name) or None
 
 
 def project_dir() -> Path:
@@ -48,7 +60,7 @@ def data_dir() -> Path:
         When the folder is absent, which happens when the package was installed without
         `-e`.
     """
-    path = Path(os.environ.get("QRR_DATA_DIR", project_dir() / "data"))
+    path = Path(setting("QRR_DATA_DIR") or project_dir() / "data")
     if not path.is_dir():
         raise FileNotFoundError(
             f"no data folder at {path}: install the checkout with `pip install -e .`, "
@@ -61,13 +73,13 @@ def cache_dir() -> Path:
     """Folder for models and cached embeddings: `QRR_CACHE_DIR`, else `~/.cache/qrr` (or
     `XDG_CACHE_HOME`).
     """
-    if os.environ.get("QRR_CACHE_DIR"):
-        return Path(os.environ["QRR_CACHE_DIR"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "qrr"
+    if named := setting("QRR_CACHE_DIR"):
+        return Path(named)
+    return Path(setting("XDG_CACHE_HOME") or Path.home() / ".cache") / "qrr"
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | os.PathLike):
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it into place only if the block
     succeeds.
 
@@ -76,35 +88,26 @@ def atomic_path(path: str | os.PathLike):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        prefix=f".{path.name}.partial-", suffix=path.suffix, dir=path.parent
-    )
-    os.close(handle)
-    umask = os.umask(0)
-    os.umask(umask)
-    # mkstemp makes private files; keep the usual permissions
-    os.chmod(name, 0o666 & ~umask)
+    mark = f".partial-{os.urandom(4).hex()}"
+    partial = path.with_name(f".{path.name}{mark}{path.suffix}")
+    partial.touch()
+    usual = partial.stat().st_mode
     try:
-        yield Path(name)
-        os.replace(name, path)
+        yield partial
+        partial.chmod(usual)  # some writers (safetensors) make private files
+        os.replace(partial, path)
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
+        partial.unlink(missing_ok=True)
 
 
 def say(message: str) -> None:
     """Print a progress line to stderr in characters that every console can show."""
     encoding = sys.stderr.encoding or "ascii"
-    print(
-        message.encode(encoding, "replace").decode(encoding),
-        file=sys.stderr,
-        flush=True,
-    )
+    shown = message.encode(encoding, "replace").decode(encoding)
+    print(shown, file=sys.stderr, flush=True)
 
 
-def read_tensors(
-    path: str | os.PathLike,
-) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+def read_tensors(path: str | os.PathLike) -> tuple[dict[str, str], dict]:
     """Read a safetensors file: (metadata, {name: tensor}).
 
     FileNotFoundError if there is none, ValueError if it cannot be read.
@@ -113,12 +116,10 @@ def read_tensors(
 
     try:
         with safe_open(os.fspath(path), framework="pt") as file:
-            return file.metadata() or {}, {
-                name: file.get_tensor(name) for name in file.keys()
-            }
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            return file.metadata() or {}, tensors
     except FileNotFoundError:
         raise
     except Exception as error:
-        raise ValueError(
-            f"{path} is not a readable safetensors file ({error})"
-        ) from None
+        message = f"{path} is not a readable safetensors file ({error})"
+        raise ValueError(message) from None

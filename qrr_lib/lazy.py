@@ -1,14 +1,12 @@
 """Names of a package that are imported when they are first used."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 from collections.abc import Callable, Mapping
 
 
 def lazy_names(
-    package: str, homes: Mapping[str, list[str]]
+    package: str, homes: Mapping[str, str]
 ) -> tuple[Callable, Callable, list[str]]:
     """Make a package's `__getattr__`, `__dir__` and `__all__` (PEP 562).
 
@@ -16,16 +14,17 @@ def lazy_names(
     ----------
     package : str
         The package's `__name__`.
-    homes : {module inside the package: [names]}
+    homes : {module inside the package: its names, with blanks between}
     """
-    module_of = {name: module for module, names in homes.items() for name in names}
+    module_of = {}
+    for module, names in homes.items():
+        module_of |= dict.fromkeys(names.split(), module)
     every = sorted(module_of)
 
     def __getattr__(name: str):
         if name not in module_of:
-            raise AttributeError(
-                f"{package} has no {name!r}; it has {', '.join(every)}"
-            )
+            has = ", ".join(every)
+            raise AttributeError(f"{package} has no {name!r}; it has {has}")
         return getattr(importlib.import_module(f"{package}.{module_of[name]}"), name)
 
     def __dir__() -> list[str]:

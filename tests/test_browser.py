@@ -6,8 +6,6 @@ Needs Playwright and a Chromium: the distribution's (`apt-get install chromium`)
 artefacts/browser/, which git ignores.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -16,7 +14,6 @@ import sys
 import urllib.request
 from pathlib import Path
 
-import nbformat
 import pytest
 import rehearsal
 
@@ -28,16 +25,14 @@ pytestmark = pytest.mark.slow
 SHOTS = ROOT / "artefacts" / "browser"
 LAPTOP = {"width": 1366, "height": 768}
 TOKEN = "browser"
+IDLE = re.compile(r"Python 3.*\| Idle")
 
 
 def chromium(playwright) -> str | None:
+    there = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
     own = playwright.chromium.executable_path
-    names = [
-        os.environ.get("QRR_CHROMIUM"),
-        *map(shutil.which, ("chromium", "chromium-browser", "google-chrome")),
-        own,
-    ]
-    return next((name for name in names if name and Path(name).exists()), None)
+    names = filter(None, (os.environ.get("QRR_CHROMIUM"), *there, own))
+    return next((name for name in names if Path(name).exists()), None)
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +49,14 @@ def lab(tmp_path_factory):
     (settings / "notification.jupyterlab-settings").write_text(
         json.dumps({"fetchNews": "false", "checkForUpdates": False}), encoding="utf-8"
     )
-    environment = {
-        **os.environ,
-        "QRR_MODEL": "all-MiniLM-L6-v2",
-        "QRR_OFFLINE": "1",
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path}
+    environment |= {"QRR_MODEL": "all-MiniLM-L6-v2", "QRR_OFFLINE": "1"}
+    environment |= {
         "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
         "JUPYTER_DATA_DIR": str(home / "data"),
         "JUPYTER_CONFIG_DIR": str(home / "config"),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     server, address = rehearsal.start_lab(folder, environment, [], TOKEN)
     yield address, folder
@@ -71,20 +65,16 @@ def lab(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="Playwright is not installed"
-    )
+    missing = "Playwright is not installed"
+    sync_api = pytest.importorskip("playwright.sync_api", reason=missing)
     with sync_api.sync_playwright() as playwright:
         path = chromium(playwright)
         if path is None:
-            pytest.skip(
-                "no Chromium: apt-get install chromium, or python -m playwright "
-                "install chromium"
-            )
+            ours = "python -m playwright install chromium"
+            pytest.skip(f"no Chromium: apt-get install chromium, or {ours}")
         SHOTS.mkdir(parents=True, exist_ok=True)
-        instance = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
-        )
+        options = ["--no-sandbox", "--disable-gpu"]
+        instance = playwright.chromium.launch(executable_path=path, args=options)
         yield instance
         instance.close()
 
@@ -97,9 +87,12 @@ def page(browser, lab):
     context = browser.new_context(viewport=LAPTOP)
     page = context.new_page()
     page.troubles = []
-    page.on(
-        "console", lambda m: page.troubles.append(m.text) if m.type == "error" else None
-    )
+
+    def console(message) -> None:
+        if message.type == "error":
+            page.troubles.append(message.text)
+
+    page.on("console", console)
     page.on("pageerror", lambda e: page.troubles.append(str(e)))
     yield page
     context.close()
@@ -110,12 +103,8 @@ def page(browser, lab):
 def ask(lab, path: str, method: str = "GET", body: dict | None = None) -> bytes:
     """One request to the server's own interface."""
     data = json.dumps(body).encode() if body else None
-    request = urllib.request.Request(
-        f"{lab[0]}{path}?token={TOKEN}",
-        data=data,
-        method=method,
-        headers={"Content-Type": "application/json"},
-    )
+    about = {"headers": {"Content-Type": "application/json"}, "method": method}
+    request = urllib.request.Request(f"{lab[0]}{path}?token={TOKEN}", data, **about)
     with urllib.request.urlopen(request, timeout=30) as answer:
         return answer.read()
 
@@ -124,23 +113,19 @@ def visit(page, lab, notebook: str) -> None:
     """Open a notebook by the address that Binder's launcher uses, and wait for its
     kernel.
     """
-    page.goto(
-        f"{lab[0]}/lab/tree/notebooks/{notebook}?token={TOKEN}&reset",
-        wait_until="domcontentloaded",
-    )
-    page.locator(".jp-NotebookPanel:visible .jp-Notebook .jp-Cell").first.wait_for(
-        timeout=90_000
-    )
-    page.get_by_text(re.compile(r"Python 3.*\| Idle")).first.wait_for(timeout=90_000)
+    address = f"{lab[0]}/lab/tree/notebooks/{notebook}?token={TOKEN}&reset"
+    page.goto(address, wait_until="domcontentloaded")
+    cells = page.locator(".jp-NotebookPanel:visible .jp-Notebook .jp-Cell")
+    cells.first.wait_for(timeout=90_000)
+    page.get_by_text(IDLE).first.wait_for(timeout=90_000)
 
 
 def menu(page, *names: str) -> None:
     """Choose from the menu bar."""
     page.locator(".lm-MenuBar-item", has_text=re.compile(f"^{names[0]}$")).click()
     for name in names[1:]:
-        page.locator(
-            ".lm-Menu-item:visible", has_text=re.compile(f"^{name}")
-        ).first.click()
+        begins = re.compile(f"^{name}")
+        page.locator(".lm-Menu-item:visible", has_text=begins).first.click()
 
 
 def run_all(page, lab, notebook: str, seconds: int = 240) -> list:
@@ -148,35 +133,27 @@ def run_all(page, lab, notebook: str, seconds: int = 240) -> list:
     holds them. No cell may have failed.
     """
     menu(page, "Run", "Run All Cells")
-    path = lab[1] / "notebooks" / notebook
-    cells = []
+    counts, cells = [], []
     for _ in range(seconds // 3):
         page.wait_for_timeout(3000)
-        if page.get_by_text(re.compile(r"Python 3.*\| Idle")).count():
+        if page.get_by_text(IDLE).count():
             page.keyboard.press("Control+s")
             page.wait_for_timeout(1500)
-            cells = [
-                cell
-                for cell in nbformat.read(path, as_version=4).cells
-                if cell.cell_type == "code"
-            ]
-            if sorted(cell.execution_count or 0 for cell in cells) == list(
-                range(1, len(cells) + 1)
-            ):
+            cells = code_cells(lab[1] / "notebooks" / notebook)
+            counts = [cell.execution_count or 0 for cell in cells]
+            if sorted(counts) == list(range(1, len(cells) + 1)):
                 break
     else:
         page.screenshot(path=SHOTS / "stuck.png")
-        raise AssertionError(
-            f"{notebook} did not finish: {[cell.execution_count for cell in cells]}"
-        )
-    failed = [
-        o.get("evalue")
-        for cell in cells
-        for o in cell.outputs
-        if o.output_type == "error"
-    ]
+        raise AssertionError(f"{notebook} did not finish: {counts}")
+    outputs = [output for cell in cells for output in cell.outputs]
+    failed = [o.get("evalue") for o in outputs if o.output_type == "error"]
     assert not failed, failed
     return cells
+
+
+def code_cells(path: Path) -> list:
+    return [c for c in notebooks.read(path).cells if c.cell_type == "code"]
 
 
 def scroll_to(page, locator, steps: int = 150):
@@ -199,22 +176,15 @@ def scroll_to(page, locator, steps: int = 150):
 
 def theme(lab, name: str) -> None:
     """Choose JupyterLab's colours, as the menu Settings > Theme would."""
-    ask(
-        lab,
-        "/lab/api/settings/@jupyterlab/apputils-extension:themes",
-        "PUT",
-        {"raw": json.dumps({"theme": name})},
-    )
+    place = "/lab/api/settings/@jupyterlab/apputils-extension:themes"
+    ask(lab, place, "PUT", {"raw": json.dumps({"theme": name})})
 
 
 def fits(page, locator) -> bool:
     """Is the element as wide as it wants to be, inside the window?"""
     box = locator.bounding_box()
-    return (
-        box["x"] >= 0
-        and box["x"] + box["width"] <= LAPTOP["width"] + 1
-        and locator.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
-    )
+    inside = 0 <= box["x"] and box["x"] + box["width"] <= LAPTOP["width"] + 1
+    return inside and locator.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
 
 
 def first_cells(page) -> str:
@@ -226,19 +196,11 @@ def test_lesson_00_runs_by_the_launchers_address(page, lab):
     page.screenshot(path=SHOTS / "00_first_sight.png")
     assert "Welcome: is the machine ready" in first_cells(page)
     run_all(page, lab, "00_welcome.ipynb")
-    table = scroll_to(
-        page,
-        page.locator(
-            ".jp-OutputArea-output:visible pre",
-            has_text=re.compile(r"^1\. .*cosine \d"),
-        ),
-    )
-    rows = re.findall(
-        r"^(\d)\. .+cosine \d\.\d{3}  overlap [01]\.\d{5}  final \d\.\d{3}",
-        table.inner_text(),
-        re.MULTILINE,
-    )
-    assert rows == ["1", "2", "3", "4", "5"]
+    first = re.compile(r"^1\. .*cosine \d")
+    outputs = page.locator(".jp-OutputArea-output:visible pre", has_text=first)
+    table = scroll_to(page, outputs)
+    row = r"(?m)^(\d)\. .+cosine \d\.\d{3}  overlap [01]\.\d{5}  final \d\.\d{3}"
+    assert re.findall(row, table.inner_text()) == ["1", "2", "3", "4", "5"]
     assert fits(page, table), "the ranking table is cut off at a laptop's width"
     page.screenshot(path=SHOTS / "00_ranking.png")
     figure = scroll_to(page, page.locator(".jp-OutputArea-output:visible img"))
@@ -254,31 +216,25 @@ def test_moving_alpha_changes_the_ranking(page, lab):
     visit(page, lab, "06_full_rerank.ipynb")
     run_all(page, lab, "06_full_rerank.ipynb")
     handle = scroll_to(page, page.locator(".widget-slider:visible .noUi-handle"))
-    shown = page.locator(
-        ".jupyter-widgets.widget-output:visible, .widget-output:visible"
-    ).first
-    before = shown.inner_text()
-    assert len(re.findall(r"^\d\. \(was", before, re.MULTILINE)) == 5
-    shown.scroll_into_view_if_needed()
-    page.wait_for_timeout(700)
-    page.screenshot(path=SHOTS / "06_alpha_half.png")
+    shown = page.locator(".widget-output:visible").first
+
+    def ranking(picture: str) -> str:
+        shown.scroll_into_view_if_needed()
+        page.wait_for_timeout(700)
+        page.screenshot(path=SHOTS / picture)
+        return shown.inner_text()
+
+    line = re.compile(r"(?m)^\d\. \(was +(\d+)\)")
+    before = ranking("06_alpha_half.png")
+    assert len(line.findall(before)) == 5
     handle.focus()
     page.keyboard.press("Home")  # α = 0
     page.wait_for_timeout(2500)
-    after = shown.inner_text()
-    shown.scroll_into_view_if_needed()
-    page.wait_for_timeout(700)
-    page.screenshot(path=SHOTS / "06_alpha_zero.png")
-    assert len(re.findall(r"^\d\. \(was", after, re.MULTILINE)) == 5 and after != before
+    after = ranking("06_alpha_zero.png")
+    assert len(line.findall(after)) == 5 and after != before
     page.keyboard.press("End")  # α = 1: cosine's own order
     page.wait_for_timeout(2500)
-    assert re.findall(r"\(was +(\d+)\)", shown.inner_text()) == [
-        "1",
-        "2",
-        "3",
-        "4",
-        "5",
-    ]
+    assert line.findall(shown.inner_text()) == ["1", "2", "3", "4", "5"]
     assert page.troubles == []
 
 
@@ -287,19 +243,12 @@ def test_an_exercise_and_its_checker(page, lab):
     visit(page, lab, name)
     cells = run_all(page, lab, name)
     said = "".join(o.get("text", "") for cell in cells for o in cell.outputs)
-    assert (
-        said.count("⏳") == sum("check" in notebooks.tags(cell) for cell in cells)
-        and "✅" not in said
-    )
-    solution = nbformat.read(
-        ROOT / "notebooks" / "solutions" / "00_welcome.ipynb", as_version=4
-    )
-    answer = next(
-        cell.source for cell in solution.cells if "exercise" in notebooks.tags(cell)
-    )
-    scroll_to(
-        page, page.locator(".jp-CodeCell:visible", has_text="raise NotImplementedError")
-    ).locator(".cm-content").click()
+    checks = sum("check" in notebooks.tags(cell) for cell in cells)
+    assert said.count("⏳") == checks and "✅" not in said
+    solved = code_cells(ROOT / "notebooks" / "solutions" / "00_welcome.ipynb")
+    answer = next(c.source for c in solved if "exercise" in notebooks.tags(c))
+    stub = page.locator(".jp-CodeCell:visible", has_text="raise NotImplementedError")
+    scroll_to(page, stub).locator(".cm-content").click()
     page.keyboard.press("Control+a")
     page.keyboard.insert_text(answer)
     page.keyboard.press("Shift+Enter")  # define the answer
@@ -322,14 +271,13 @@ def test_every_figure_and_table_fits_a_laptop(page, lab, path, colours):
     dark = page.evaluate("document.body.dataset.jpThemeLight") == "false"
     assert dark == colours.endswith("Dark")
     panel = page.locator(".jp-NotebookPanel:visible .jp-WindowedPanel-outer")
-    stored = nbformat.read(path, as_version=4)
-    pictures = [
-        o
-        for c in stored.cells
-        for o in c.get("outputs", [])
-        if "image/png" in o.get("data", {})
-    ]
+    outputs = [o for cell in code_cells(path) for o in cell.outputs]
+    pictures = [o for o in outputs if "image/png" in o.get("data", {})]
     seen, wide = set(), set()
+    shot = f"{path.stem}_{'dark' if dark else 'light'}.png"
+    down = (
+        "e => { const at = e.scrollTop; e.scrollTop += 500; return e.scrollTop === at }"
+    )
     for _ in range(150):
         for image in page.locator(".jp-OutputArea-output:visible img").all():
             source = image.get_attribute("src")
@@ -340,20 +288,13 @@ def test_every_figure_and_table_fits_a_laptop(page, lab, path, colours):
                 if len(seen) == 1:
                     image.scroll_into_view_if_needed()
                     page.wait_for_timeout(500)
-                    page.screenshot(
-                        path=SHOTS / f"{path.stem}_{'dark' if dark else 'light'}.png"
-                    )
+                    page.screenshot(path=SHOTS / shot)
         for table in page.locator(".jp-RenderedMarkdown:visible table").all():
             if not fits(page, table):
                 wide.add(table.inner_text()[:60])
-        if panel.evaluate(
-            "e => { const at = e.scrollTop; e.scrollTop += 500; return e.scrollTop === "
-            "at }"
-        ):
+        if panel.evaluate(down):
             break
         page.wait_for_timeout(150)
-    assert len(seen) == len(pictures), (
-        f"{len(seen)} of {len(pictures)} figures were drawn"
-    )
+    assert len(seen) == len(pictures), "not all figures were drawn"
     assert not wide, wide
     assert page.troubles == []

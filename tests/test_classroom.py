@@ -2,8 +2,6 @@
 class without a network.
 """
 
-from __future__ import annotations
-
 import importlib.metadata
 import json
 import os
@@ -17,83 +15,68 @@ from pathlib import Path
 
 import badges
 import classroom
-import nbformat
 import pytest
 import rehearsal
 import slides
 
 import notebooks
-from qrr_lib.course import machine as check
+from qrr_lib.course import machine
 from qrr_lib.course.reset import SHIPPED, reset
-from qrr_lib.embed import finder as models
+from qrr_lib.embed import finder
 
 ROOT = Path(__file__).resolve().parent.parent
-
 LESSONS = notebooks.lessons()
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+PROJECT = tomllib.loads(text_of(ROOT / "pyproject.toml"))
 
 
 @pytest.fixture
 def course(tmp_path):
     """A small course with two lessons, as a git checkout."""
-    for name in (
-        "notebooks/05_faiss.ipynb",
-        "notebooks/exercises/05_faiss.ipynb",
-        "notebooks/06_rerank.ipynb",
-    ):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(f"original {name}\n".encode())
-
-    def run(*words):
+    for name in ("05_faiss", "exercises/05_faiss", "06_rerank"):
+        path = tmp_path / "notebooks" / f"{name}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(f"original {name}\n".encode())
+    author = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+    for words in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "x"]):
         subprocess.run(["git", *words], cwd=tmp_path, check=True, capture_output=True)
-
-    run("init", "-q")
-    run("add", ".")
-    run("-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-qm", "x")
     return tmp_path
 
 
-def shipped(course: Path) -> Path:
+def make_class_folder(course: Path) -> None:
     """Turn the git checkout into a class folder."""
     with zipfile.ZipFile(course / SHIPPED, "w") as archive:
         for path in (course / "notebooks").rglob("*.ipynb"):
             archive.write(path, path.relative_to(course).as_posix())
     shutil.rmtree(course / ".git")
-    return course
 
 
 @pytest.mark.parametrize("kind", ["git", "class folder"])
 def test_reset_restores_and_keeps_the_learners_copies(course, kind):
-    course = course if kind == "git" else shipped(course)
+    if kind == "class folder":
+        make_class_folder(course)
     lesson = course / "notebooks" / "05_faiss.ipynb"
     original = lesson.read_bytes()
     for number, answer in enumerate(("mine", "mine again"), 1):
         lesson.write_text(answer)
-        restored, kept = reset("5", root=course)
-        assert restored == lesson and lesson.read_bytes() == original
-        assert (
-            kept.name == f"05_faiss.mine-{number}.ipynb" and kept.read_text() == answer
-        )
-    assert reset("05", root=course) == (lesson, None), (
-        "nothing was changed, so nothing is kept"
-    )
+        kept = lesson.with_name(f"05_faiss.mine-{number}.ipynb")
+        assert reset("5", root=course) == (lesson, kept)
+        assert lesson.read_bytes() == original and kept.read_text() == answer
+    assert reset("05", root=course) == (lesson, None), "nothing was changed"
     lesson.unlink()
-    assert (
-        reset("05", root=course) == (lesson, None) and lesson.read_bytes() == original
-    )
+    assert reset("05", root=course) == (lesson, None)
+    assert lesson.read_bytes() == original
     exercise = course / "notebooks" / "exercises" / "05_faiss.ipynb"
     exercise.write_text("answers")
-    assert (
-        reset("05", exercise=True, root=course)[1].name == "05_faiss.mine-1.ipynb"
-        and lesson.read_bytes() == original
-    )
-    with pytest.raises(ValueError, match="choose one of 05, 06"):
-        reset("13", root=course)
-
-
-def test_reset_without_an_original_says_what_to_do(course):
-    shutil.rmtree(course / ".git")
-    with pytest.raises(FileNotFoundError, match="download the course again"):
-        reset("05", root=course)
+    kept = exercise.with_name("05_faiss.mine-1.ipynb")
+    assert reset("05", exercise=True, root=course) == (exercise, kept)
+    assert exercise.read_text() == "original exercises/05_faiss\n"
+    assert lesson.read_bytes() == original
 
 
 def test_check_can_be_pasted_into_a_report(monkeypatch, tmp_path):
@@ -104,114 +87,91 @@ def test_check_can_be_pasted_into_a_report(monkeypatch, tmp_path):
     monkeypatch.setenv("QRR_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "anna" / "hub"))
     (tmp_path / "anna" / "cache").mkdir(parents=True)
-    text = "\n".join(map(str, check.check_machine()))
+    text = "\n".join(map(str, machine.check_machine()))
     for secret in (str(tmp_path), str(ROOT), str(Path.home())):
         assert len(secret) < 2 or secret not in text, text
-    for wanted in (
-        r"qrr_lib 0\.",
-        "QRR_OFFLINE=1",
-        r"torch +\d+\.\d+",
-        r"Python +3\.\d+\.\d+ on \w+ \w+",
-    ):
+    python = r"Python +3\.\d+\.\d+ on \w+ \w+"
+    for wanted in (r"qrr_lib 0\.", "QRR_OFFLINE=1", r"torch +\d+\.\d+", python):
         assert re.search(wanted, text), wanted
 
 
+MODELS = ("all-mpnet-base-v2", "all-MiniLM-L6-v2")
+
+
 @pytest.mark.parametrize(
-    "model, gigabytes, ok",
-    [
-        ("all-mpnet-base-v2", 2, False),
-        ("all-mpnet-base-v2", 8, True),
-        ("all-MiniLM-L6-v2", 2, True),
-        ("all-MiniLM-L6-v2", 1, False),
-    ],
+    "model, enough, too_little", [(MODELS[0], 8, 2), (MODELS[1], 2, 1)]
 )
-def test_check_knows_how_much_memory_each_mode_needs(monkeypatch, model, gigabytes, ok):
+def test_check_knows_how_much_memory_each_mode_needs(
+    monkeypatch, model, enough, too_little
+):
     """Binder has 2 GB: enough for light mode, which it uses; lesson 00 asserts this
     line.
     """
     monkeypatch.setenv("QRR_MODEL", model)
-    monkeypatch.setattr(check, "_total_memory", lambda: gigabytes * 1024.0**3)
-    assert check._memory().ok is ok
+    for gigabytes, ok in ((enough, True), (too_little, False)):
+        total = gigabytes * 1024.0**3
+        monkeypatch.setattr(machine, "total_memory", lambda total=total: total)
+        assert machine.memory().ok is ok
 
 
-@pytest.mark.parametrize("model", ["all-mpnet-base-v2", "all-MiniLM-L6-v2"])
+@pytest.mark.parametrize("model", MODELS)
 def test_check_names_the_memory_that_was_measured(monkeypatch, model):
     """What the line promises holds for every lesson, and is not far from the truth."""
     monkeypatch.setenv("QRR_MODEL", model)
-    lessons = json.loads(
-        (ROOT / "data" / "results" / "lessons.json").read_text(encoding="utf-8")
-    )["lessons"]
-    most, eleven = map(
-        float,
-        re.search(
-            r"up to ([\d.]+) GB.*, lesson 13 ([\d.]+) GB", check._memory().found
-        ).groups(),
-    )
-    assert (
-        0
-        <= most
-        - max(
-            row[model]["peak_gb"] for name, row in lessons.items() if name[:2] != "13"
-        )
-        < 0.15
-    )
-    assert 0 <= eleven - lessons["13_service_and_rag"][model]["peak_gb"] < 0.15
+    measured = json.loads(text_of(ROOT / "data" / "results" / "lessons.json"))
+    peaks = {
+        name[:2]: row[model]["peak_gb"] for name, row in measured["lessons"].items()
+    }
+    said = re.search(r"to ([\d.]+) GB.*13 ([\d.]+) GB", machine.memory().found)
+    most, thirteen = map(float, said.groups())
+    assert 0 <= thirteen - peaks.pop("13") < 0.15
+    assert 0 <= most - max(peaks.values()) < 0.15
 
 
-def without(monkeypatch, *names):
-    """Let importlib.metadata know nothing of these packages."""
-    version = importlib.metadata.version
+def wishes() -> list:
+    """The lines about what only lessons 13 and 14 want."""
+    return [machine.extra("serve"), machine.language_model(), machine.extra("scale")]
+
+
+def test_check_says_how_to_get_what_lessons_13_and_14_want_and_fails_nobody(
+    monkeypatch, empty_cache
+):
+    fetched, version = [], importlib.metadata.version
 
     def look(name):
-        if name in names:
+        if name in ("gguf", "ray", "pymilvus"):
             raise importlib.metadata.PackageNotFoundError(name)
         return version(name)
 
     monkeypatch.setattr(importlib.metadata, "version", look)
-
-
-def test_check_says_how_to_get_what_lessons_11_and_12_want_and_fails_nobody(
-    monkeypatch, empty_cache
-):
-    fetched = []
-    monkeypatch.setattr(models, "from_hub", fetched.append)
-    monkeypatch.setattr(models, "from_packages", fetched.append)
-    without(monkeypatch, "gguf", "ray", "pymilvus")
-    lines = [check._extra("serve"), check._language_model(), check._extra("scale")]
-    assert all(line.ok for line in lines) and not fetched, (
-        "lesson 00 asserts .ok, and nothing is fetched for a wish"
+    monkeypatch.setattr(finder, "from_hub", fetched.append)
+    monkeypatch.setattr(finder, "from_packages", fetched.append)
+    advice = (
+        ("gguf", 'pip install -e ".[serve]"'),
+        ("not in place", "qrr models SmolLM2-135M-Instruct"),
+        ("pymilvus, ray", 'pip install -e ".[scale]"'),
     )
-    for line, wanted in zip(
-        lines,
-        (
-            ("gguf", 'pip install -e ".[serve]"'),
-            ("not in place", "qrr models SmolLM2-135M-Instruct"),
-            ("pymilvus, ray", 'pip install -e ".[scale]"'),
-        ),
-    ):
-        assert str(line).startswith("[ -- ] lesson 1") and all(
-            word in str(line) for word in wanted
-        ), str(line)
+    for line, words in zip(wishes(), advice):
+        assert line.ok, "lesson 00 asserts it"
+        assert str(line).startswith("[ -- ] lesson 1")
+        assert all(word in str(line) for word in words), str(line)
+    assert not fetched, "nothing is fetched for a wish"
 
 
 def test_check_is_content_where_everything_is_in_place(monkeypatch, tmp_path):
-    spec = models.model_spec(check.LANGUAGE_MODEL)
+    spec = finder.model_spec(machine.LANGUAGE_MODEL)
     (tmp_path / spec.name).mkdir()
     (tmp_path / spec.name / spec.weights).write_bytes(b"")
     monkeypatch.setenv("QRR_MODEL_DIR", str(tmp_path))
-    monkeypatch.setattr(
-        models, "weights_match", lambda folder, spec: folder == tmp_path / spec.name
-    )
+    monkeypatch.setattr(type(spec), "is_in", lambda spec, folder: True)
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "1.0")
-    for line in (check._extra("serve"), check._language_model(), check._extra("scale")):
+    for line in wishes():
         assert str(line).startswith("[ OK ] lesson 1") and "->" not in str(line)
 
 
 def test_check_asks_for_the_packages_of_the_extras():
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
-        "project"
-    ]["optional-dependencies"]
-    for extra, (_, names) in check.EXTRAS.items():
+    extras = PROJECT["project"]["optional-dependencies"]
+    for extra, (_, names) in machine.EXTRAS.items():
         listed = {re.match(r"[\w-]+", item)[0] for item in extras[extra]}
         assert listed == set(names) - {"pyarrow"}, "pyarrow comes with ray[data]"
 
@@ -221,54 +181,73 @@ def test_lessons_are_named_with_or_without_the_zero(monkeypatch, wanted):
     ran = []
     monkeypatch.setattr(notebooks, "execute", ran.append)
     assert notebooks.main(["run", wanted]) == 0
-    assert [path.name[:2] for path in ran] == ["03", "03"], (
-        "the lesson and its solution"
-    )
+    assert [path.name[:2] for path in ran] == ["03", "03"], "lesson and solution"
 
 
-@pytest.mark.parametrize(
-    "main", [lambda words: notebooks.main(["run", *words]), slides.main, rehearsal.main]
-)
-def test_a_lesson_that_does_not_exist_is_answered_with_those_that_do(monkeypatch, main):
-    monkeypatch.setattr(
-        notebooks, "execute", lambda path: pytest.fail("nothing may run")
-    )
-    with pytest.raises(SystemExit, match="no lesson 77; choose from 00, 01, .*14"):
-        main(["77", "3"])
+def badge_setting(address: str) -> tuple[str, str]:
+    return badges.setting(f'[tool.qrr]\nrepository = "{address}"\nbranch = "trunk"')
+
+
+NO_LESSON = "no lesson 77; choose from 00, 01, .*14"
+FORM = "must look like"
+REFUSALS = [  # id, call with a course's folder, error, words of its message
+    ("number", lambda c: reset("13", root=c), ValueError, "choose one of 05, 06"),
+    (
+        "no git",
+        lambda c: reset("05", root=c / "notebooks"),
+        FileNotFoundError,
+        "download",
+    ),
+    ("run", lambda c: notebooks.main(["run", "77", "3"]), SystemExit, NO_LESSON),
+    ("slides", lambda c: slides.main(["77", "3"]), SystemExit, NO_LESSON),
+    ("rehearsal", lambda c: rehearsal.main(["77", "3"]), SystemExit, NO_LESSON),
+    ("https", lambda c: badge_setting("https://github.com/a/b"), ValueError, FORM),
+    ("no name", lambda c: badge_setting("github.com/a"), ValueError, FORM),
+    ("no host", lambda c: badge_setting("a/b"), ValueError, FORM),
+]
+
+
+@pytest.mark.parametrize("case", REFUSALS, ids=lambda case: case[0])
+def test_mistakes_are_answered_with_what_to_do(course, monkeypatch, case):
+    _, call, error, words = case
+    monkeypatch.setattr(notebooks, "execute", lambda path: pytest.fail("it ran"))
+    with pytest.raises(error, match=words):
+        call(course)
+
+
+def sources(cells, kind: str) -> list[str]:
+    return [cell.source for cell in cells if cell.cell_type == kind]
 
 
 def test_slides_hold_every_cell_of_a_lesson_once():
-    notebook = nbformat.read(LESSONS[-1], as_version=4)
-    groups = slides.steps(notebook)
-    assert [c.source for g in groups for c in g if c.cell_type == "code"] == [
-        c.source for c in notebook.cells if c.cell_type == "code"
-    ]
-    said = " ".join(c.source for g in groups for c in g if c.cell_type == "markdown")
-    assert all(
-        word in said
-        for c in notebook.cells
-        if c.cell_type == "markdown"
-        for word in c.source.split()
-    )
-    assert len(groups) >= 10 and all(
-        g[0].cell_type == "markdown" and g[0].source.startswith("#") for g in groups
-    )
+    cells = notebooks.read(LESSONS[-1]).cells
+    groups = slides.steps(notebooks.read(LESSONS[-1]))
+    shown = [cell for group in groups for cell in group]
+    assert sources(shown, "code") == sources(cells, "code")
+    said = " ".join(sources(shown, "markdown"))
+    words = " ".join(sources(cells, "markdown")).split()
+    assert all(word in said for word in words) and len(groups) >= 10
+    for first, *_ in groups:
+        assert first.cell_type == "markdown" and first.source.startswith("#")
 
 
 def test_pages_and_slides_ask_no_other_server():
-    for text in (slides.page_html(LESSONS[0]), slides.slides_html(LESSONS[0])):
+    page = slides.page_html(LESSONS[0])
+    for text in (page, slides.slides_html(LESSONS[0])):
         assert not re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="https?:', text)
-    assert 'href="01_embeddings.html"' in slides.page_html(LESSONS[0])
+    assert 'href="01_embeddings.html"' in page
+
+
+def first_lesson(repository: str = "", line: str = ""):
+    """Lesson 00 with what belongs to an address, or without."""
+    return badges.lesson_with(notebooks.read(LESSONS[0]), repository, line)
 
 
 def test_pages_and_slides_leave_out_what_needs_a_network(tmp_path):
-    lesson = badges.lesson_with(
-        notebooks.read(LESSONS[0]), "a/b", badges.line("a/b", "main")
-    )
-    notebooks.write(lesson, tmp_path / LESSONS[0].name)
-    assert [
-        cell.source for cell in slides.described(tmp_path / LESSONS[0].name).cells
-    ] == [cell.source for cell in badges.lesson_with(lesson, "", "").cells]
+    path = tmp_path / LESSONS[0].name
+    notebooks.write(first_lesson("a/b", badges.line("a/b", "main")), path)
+    plain = [cell.source for cell in first_lesson().cells]
+    assert [cell.source for cell in slides.described(path).cells] == plain
 
 
 def test_badges_agree_with_the_setting(monkeypatch, capsys):
@@ -276,142 +255,90 @@ def test_badges_agree_with_the_setting(monkeypatch, capsys):
     assert badges.main() == 0, capsys.readouterr().out
 
 
-def test_badges_lead_to_the_right_places(monkeypatch, tmp_path):
+def test_badges_lead_to_the_right_places():
     """Their form, for an address of the kind the setting wants; what they open
     exists.
     """
-    repository, branch = badges.setting(
-        '[tool.qrr]\nrepository = "github.com/some-one/a.course"\nbranch = "trunk"'
-    )
-    assert (repository, branch) == ("some-one/a.course", "trunk") and (
-        ROOT / badges.LANDING
-    ).is_file()
-    found = badges.targets(repository, branch)
-    binder, colab, tests = (address for address, _ in found.values())
-    assert (
-        binder == "https://mybinder.org/v2/gh/some-one/a.course/trunk"
-        "?urlpath=lab%2Ftree%2Fnotebooks%2F00_welcome.ipynb"
-    )
-    assert (
-        colab
-        == "https://colab.research.google.com/github/some-one/a.course/blob/trunk/"
-        "notebooks/00_welcome.ipynb"
-    )
-    assert (
-        tests.endswith("/actions/workflows/tests.yml")
-        and (ROOT / ".github" / "workflows" / "tests.yml").is_file()
-    )
-    assert rehearsal.LANDING == f"lab/tree/{badges.LANDING}", (
-        "the rehearsal opens what the badge opens"
-    )
-    text = badges.readme_with(
-        "# Title\n\n<!-- badges -->\nold\n<!-- /badges -->\n",
-        badges.line(repository, branch),
-    )
-    assert text.count("](https://") == 6 and "old" not in text
-    assert (
-        badges.readme_with(text, "") == "# Title\n\n<!-- badges -->\n<!-- /badges -->\n"
-    )
-    for path in LESSONS[1:]:
-        lesson = nbformat.read(path, as_version=4)
-        first = lesson.cells[0].source
-        changed = badges.lesson_with(lesson, repository, "").cells
-        assert (
-            changed[0].source == first
-            and "google.colab" in changed[1].source
-            and "badges" in notebooks.tags(changed[1])
-        )
-        assert sum("badges" in notebooks.tags(cell) for cell in changed) == 1, (
-            "the line of badges is for lesson 00"
-        )
-    notebook = nbformat.read(LESSONS[0], as_version=4)
-    plain = [cell.source for cell in badges.lesson_with(notebook, "", "").cells]
-    cells = badges.lesson_with(
-        notebook, repository, badges.line(repository, branch)
-    ).cells
-    assert (
-        cells[0].source == plain[0]
-        and "mybinder" in cells[1].source
-        and "https://github.com/some-one/a.course" in cells[2].source
-    )
-    assert max(map(len, cells[2].source.splitlines())) <= 112, (
-        "no line is wider than a laptop"
-    )
-    compile(cells[2].source, "colab", "exec")
+    place = badge_setting("github.com/some-one/a.course")
+    assert place == ("some-one/a.course", "trunk")
+    binder, colab, tests = [address for address, _ in badges.targets(*place).values()]
+    opened = "?urlpath=lab%2Ftree%2Fnotebooks%2F00_welcome.ipynb"
+    assert binder == f"https://mybinder.org/v2/gh/some-one/a.course/trunk{opened}"
+    editor = "https://colab.research.google.com/github/some-one/a.course/blob/trunk/"
+    assert colab == f"{editor}notebooks/00_welcome.ipynb"
+    assert tests.endswith("/actions/workflows/tests.yml")
+    assert (ROOT / ".github" / "workflows" / "tests.yml").is_file()
+    assert (ROOT / badges.LANDING).is_file()
+    assert rehearsal.LANDING == f"lab/tree/{badges.LANDING}", "what the badge opens"
+    title, marks = "# Title\n\n<!-- badges -->\n", "<!-- /badges -->\n"
+    readme = badges.readme_with(f"{title}old\n{marks}", badges.line(*place))
+    assert readme.count("](https://") == 6 and "old" not in readme
+    assert badges.readme_with(readme, "") == title + marks
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_every_lesson_has_a_cell_for_colab_and_the_first_the_badges(path):
+    lesson = notebooks.read(path)
+    plain = [cell.source for cell in badges.lesson_with(lesson, "", "").cells]
+    line = badges.line("a/b", "main") if path == LESSONS[0] else ""
+    cells = badges.lesson_with(lesson, "some-one/a.course", line).cells
+    added = [cell.source for cell in cells if "badges" in notebooks.tags(cell)]
+    assert [c.source for c in cells] == [plain[0], *added, *plain[1:]]
+    assert ["mybinder" in source for source in added] == [True] * bool(line) + [False]
+    assert "google.colab" in added[-1]
+    assert "https://github.com/some-one/a.course" in added[-1]
+    assert [c.source for c in badges.lesson_with(lesson, "", "").cells] == plain
+
+
+def test_the_cell_for_colab_works_there_and_does_nothing_elsewhere(
+    monkeypatch, tmp_path
+):
+    code = first_lesson("some-one/a.course").cells[1].source
+    assert max(map(len, code.splitlines())) <= 112, "wider than a laptop"
     here, paths, done = Path.cwd(), list(sys.path), []
-    exec(cells[2].source, {})
-    assert (Path.cwd(), sys.path) == (here, paths), (
-        "the Colab cell does nothing anywhere else"
-    )
+    exec(code, {})
+    assert (Path.cwd(), sys.path) == (here, paths)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "google.colab", object())
     monkeypatch.setattr(subprocess, "run", lambda words, check: done.append(words))
     monkeypatch.setattr(sys, "path", paths)
     (tmp_path / "course" / "notebooks").mkdir(parents=True)
-    exec(cells[2].source, {})
-    assert done[0][:2] == ["git", "clone"] and done[0][-2:] == [
-        "https://github.com/some-one/a.course",
-        "course",
-    ]
-    assert done[1][1:4] == ["-m", "pip", "install"] and done[1][-2:] == [
-        "-e",
-        "course[serve]",
-    ], "lesson 13 needs the extra"
-    assert Path.cwd() == tmp_path / "course" / "notebooks" and sys.path[0] == str(
-        tmp_path / "course"
-    )
-    assert [cell.source for cell in badges.lesson_with(notebook, "", "").cells] == plain
-    for wrong in ("https://github.com/a/b", "github.com/a", "a/b"):
-        with pytest.raises(ValueError, match="must look like"):
-            badges.setting(f'[tool.qrr]\nrepository = "{wrong}"')
+    exec(code, {})
+    clone, install = done
+    address = "https://github.com/some-one/a.course"
+    assert clone[:2] == ["git", "clone"] and clone[-2:] == [address, "course"]
+    assert install[1:4] == ["-m", "pip", "install"]
+    assert install[-2:] == ["-e", "course[serve]"], "lesson 13 needs the extra"
+    assert Path.cwd() == tmp_path / "course" / "notebooks"
+    assert sys.path[0] == str(tmp_path / "course")
 
 
 def test_badges_change_every_lesson_once(monkeypatch, tmp_path, capsys):
     """Written with a setting, agreed with afterwards, taken out without one."""
-    for path in LESSONS[:2]:
-        (tmp_path / "notebooks").mkdir(exist_ok=True)
-        notebooks.write(
-            badges.lesson_with(notebooks.read(path), "", ""),
-            tmp_path / "notebooks" / path.name,
-        )
-    (tmp_path / "README.md").write_text(
-        "# T\n\n<!-- badges -->\n<!-- /badges -->\n", encoding="utf-8"
-    )
+    paths = [tmp_path / "notebooks" / path.name for path in LESSONS[:2]]
+    paths[0].parent.mkdir()
+    for source, path in zip(LESSONS, paths):
+        notebooks.write(badges.lesson_with(notebooks.read(source), "", ""), path)
+    marks = "# T\n\n<!-- badges -->\n<!-- /badges -->\n"
+    (tmp_path / "README.md").write_text(marks, encoding="utf-8")
     monkeypatch.setattr(badges, "ROOT", tmp_path)
     monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path / "notebooks")
 
-    def call(
-        *words: str, repository: str = "github.com/some-one/a.course"
-    ) -> tuple[int, str]:
-        (tmp_path / "pyproject.toml").write_text(
-            f'[tool.qrr]\nrepository = "{repository}"\n', encoding="utf-8"
-        )
+    def call(*words: str, repository: str = "github.com/a/b") -> tuple[int, str]:
+        table = f'[tool.qrr]\nrepository = "{repository}"\n'
+        (tmp_path / "pyproject.toml").write_text(table, encoding="utf-8")
         monkeypatch.setattr(sys, "argv", ["badges.py", *words])
         return badges.main(), capsys.readouterr().out
 
-    assert call("--check") == (
-        1,
-        "stale: README.md, 00_welcome.ipynb, 01_embeddings.ipynb: run python "
-        "tools/badges.py\n",
-    )
-    assert (
-        "notebooks.py run 00 01`" in call()[1]
-        and call("--check")[0] == 0
-        and "notebooks.py run" not in call()[1]
-    )
-    texts = [
-        (tmp_path / "notebooks" / path.name).read_text(encoding="utf-8")
-        for path in LESSONS[:2]
-    ]
-    assert ["mybinder" in text for text in texts] == [True, False] and all(
-        text.count("google.colab") == 1 for text in texts
-    )
+    stale = "stale: README.md, 00_welcome.ipynb, 01_embeddings.ipynb"
+    assert call("--check") == (1, f"{stale}: run python tools/badges.py\n")
+    assert "notebooks.py run 00 01`" in call()[1]
+    assert call("--check")[0] == 0 and "notebooks.py run" not in call()[1]
+    texts = [text_of(path) for path in paths]
+    assert ["mybinder" in text for text in texts] == [True, False]
+    assert [text.count("google.colab") for text in texts] == [1, 1]
     call(repository="")
-    assert not any(
-        "google.colab"
-        in (tmp_path / "notebooks" / path.name).read_text(encoding="utf-8")
-        for path in LESSONS[:2]
-    )
+    assert not any("google.colab" in text_of(path) for path in paths)
 
 
 def test_the_class_folder_holds_slides_and_says_what_a_machine_needs(
@@ -420,61 +347,38 @@ def test_the_class_folder_holds_slides_and_says_what_a_machine_needs(
     """Built without wheels, models and pages, which take minutes: the slow tier builds
     them.
     """
-    for module, name in (
-        (classroom, "copy_course"),
-        (classroom, "copy_models"),
-        (classroom, "collect_wheels"),
-        (slides, "write_pages"),
-    ):
-        monkeypatch.setattr(module, name, lambda *words: None)
+    for name in ("copy_course", "copy_models", "collect_wheels"):
+        monkeypatch.setattr(classroom, name, lambda *words: None)
+    monkeypatch.setattr(slides, "write_pages", lambda *words: None)
     monkeypatch.setattr(slides, "lessons", lambda: LESSONS[:1])
     folder = classroom.build(tmp_path / "class")
     assert [path.name for path in (folder / "slides").iterdir()] == ["00_welcome.html"]
-    page = (folder / "INSTALL.html").read_text(encoding="utf-8")
-    assert (
-        "6 GB should be free" in page
-        and "own installer from python.org" in page
-        and "<code>slides</code>" in page
-    )
-    assert '<th scope="row">slides</th>' in page and "http" not in page
+    page = text_of(folder / "INSTALL.html")
+    needs = ("6 GB should be free", "own installer from python.org")
+    for words in (*needs, "<code>slides</code>", '<th scope="row">slides</th>'):
+        assert words in page
+    assert "http" not in page
 
 
 def test_the_workflow_covers_three_systems_three_sets_of_versions_and_every_week():
     import yaml
 
-    flow = yaml.safe_load(
-        (ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
-    )
+    flow = yaml.safe_load(text_of(ROOT / ".github" / "workflows" / "tests.yml"))
     matrix = flow["jobs"]["test"]["strategy"]["matrix"]
-    assert [name.split("-")[0] for name in matrix["os"]] == [
-        "ubuntu",
-        "macos",
-        "windows",
-    ] and matrix["versions"] == ["oldest", "current", "next"]
-    assert {row["versions"] for row in matrix["include"]} == set(
-        matrix["versions"]
-    ) and flow[True]["schedule"]
-    options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
-        "tool"
-    ]["pytest"]["ini_options"]
-    assert any(
-        rule.startswith("error::DeprecationWarning")
-        for rule in options["filterwarnings"]
-    )
+    systems = [name.split("-")[0] for name in matrix["os"]]
+    assert systems == ["ubuntu", "macos", "windows"]
+    assert matrix["versions"] == ["oldest", "current", "next"]
+    assert {row["versions"] for row in matrix["include"]} == set(matrix["versions"])
+    assert flow[True]["schedule"]
+    rules = PROJECT["tool"]["pytest"]["ini_options"]["filterwarnings"]
+    assert any(rule.startswith("error::DeprecationWarning") for rule in rules)
 
 
 def test_version_is_one():
     import qrr_lib
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
-        "project"
-    ]["version"]
-    cited = re.search(
-        r"^version: (\S+)$",
-        (ROOT / "CITATION.cff").read_text(encoding="utf-8"),
-        re.MULTILINE,
-    )[1]
-    assert project == qrr_lib.__version__ == cited
+    cited = re.search(r"(?m)^version: (\S+)$", text_of(ROOT / "CITATION.cff"))[1]
+    assert PROJECT["project"]["version"] == qrr_lib.__version__ == cited
 
 
 @pytest.mark.slow
@@ -488,31 +392,21 @@ def test_a_class_without_network(tmp_path):
     if reason := rehearsal.network_can_be_cut():
         print(reason)
         pytest.skip(reason)
-    built = os.environ.get("QRR_CLASSROOM")
-    folder = (
-        Path(built).resolve()
-        if built
-        else classroom.build(
-            tmp_path.resolve() / "class", os.environ.get("TORCH_INDEX")
-        )
-    )
+    if os.environ.get("QRR_CLASSROOM"):
+        folder = Path(os.environ["QRR_CLASSROOM"]).resolve()
+    else:
+        index = os.environ.get("TORCH_INDEX")
+        folder = classroom.build(tmp_path.resolve() / "class", index)
     assert (folder / "INSTALL.html").is_file()
-    assert (
-        {path.stem for path in (folder / "pages").glob("*.html")}
-        == {path.stem for path in (folder / "pages" / "solutions").glob("*.html")}
-        == {path.stem for path in (folder / "slides").glob("*.html")}
-        == {path.stem for path in LESSONS}
-    )
+    for place in ("pages", "pages/solutions", "slides"):
+        made = {path.stem for path in (folder / place).glob("*.html")}
+        assert made == {path.stem for path in LESSONS}, place
     home = tmp_path.resolve() / "home"
     home.mkdir()
-    environment = {
-        "HOME": str(home),
-        "PATH": os.environ["PATH"],
-        "LANG": "C.UTF-8",
-        "OMP_NUM_THREADS": "1",
-    }
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"]}
+    environment |= {"LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}
 
-    def run(*command: str, timeout: int = 1500) -> str:
+    def run(*command, timeout: int = 1500) -> str:
         done = subprocess.run(
             rehearsal.without_network(list(map(str, command))),
             cwd=folder,
@@ -525,35 +419,19 @@ def test_a_class_without_network(tmp_path):
         assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
         return done.stdout
 
-    routes = run(
-        sys.executable, "-c", "print(open('/proc/net/route').read().count(chr(10)))"
-    )
-    assert int(routes) == 1, "only the header line: there is no route to anywhere"
+    count = "print(open('/proc/net/route').read().count(chr(10)))"
+    assert int(run(sys.executable, "-c", count)) == 1, "only the header: no route"
     python = folder / "course" / ".venv" / "bin" / "python"
     assert "FAIL" not in run(sys.executable, "install.py")
-    where = run(
-        python, "-c", "import qrr_lib, torch; print(qrr_lib.__file__, torch.__file__)"
-    ).split()
-    assert all(Path(path).is_relative_to(folder) for path in where), where
+    where = "import qrr_lib, torch; print(qrr_lib.__file__, torch.__file__)"
+    for path in run(python, "-c", where).split():
+        assert Path(path).is_relative_to(folder), path
+    convert = "-m nbconvert --to notebook --execute --stdout --log-level=ERROR".split()
     for path in LESSONS:
         if path.name[:2] in ("00", "01", "06", "09"):
-            run(
-                python,
-                "-m",
-                "nbconvert",
-                "--to",
-                "notebook",
-                "--execute",
-                "--stdout",
-                "--log-level=ERROR",
-                f"course/notebooks/{path.name}",
-            )
+            run(python, *convert, f"course/notebooks/{path.name}")
     lesson = folder / "course" / "notebooks" / LESSONS[0].name
     lesson.write_text("broken")
-    assert (
-        "mine-1"
-        in run(
-            python, "-c", "from qrr_lib.course.reset import reset; print(reset('00'))"
-        )
-        and lesson.read_bytes() == LESSONS[0].read_bytes()
-    )
+    restore = "from qrr_lib.course.reset import reset; print(reset('00'))"
+    assert "mine-1" in run(python, "-c", restore)
+    assert lesson.read_bytes() == LESSONS[0].read_bytes()

@@ -2,17 +2,17 @@
 file and line.
 """
 
-from __future__ import annotations
-
-import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace as Row
 
 import numpy as np
 import pytest
 
 from qrr_lib import TextEmbedder, evaluate, load_collection
 from qrr_lib.course.corpus import check_corpus
-from qrr_lib.embed.cache import text_key
+from qrr_lib.embed.cache import EmbeddingCache, text_key
+from qrr_lib.embed.collection import check_ids
 from qrr_lib.embed.models import EMBEDDING_MODELS, MODELS, WEIGHTS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,20 +23,20 @@ def course():
     return load_collection("course")
 
 
+A = '{"_id": "a", "title": "T", "text": "one"}\n'
+FILES = {
+    "corpus.jsonl": A + '{"_id": "b", "text": "two"}\n',
+    "queries.jsonl": '{"_id": "q", "text": "which?", "kind": "question"}\n',
+    "qrels/test.tsv": "query-id\tcorpus-id\tscore\nq\ta\t2\n",
+}
+
+
 @pytest.fixture
 def small(tmp_path):
     """A collection of two documents on disk; returns its folder."""
     (tmp_path / "qrels").mkdir()
-    (tmp_path / "corpus.jsonl").write_text(
-        '{"_id": "a", "title": "T", "text": "one"}\n{"_id": "b", "text": "two"}\n',
-        encoding="utf-8",
-    )
-    (tmp_path / "queries.jsonl").write_text(
-        '{"_id": "q", "text": "which?", "kind": "question"}\n', encoding="utf-8"
-    )
-    (tmp_path / "qrels" / "test.tsv").write_text(
-        "query-id\tcorpus-id\tscore\nq\ta\t2\n", encoding="utf-8"
-    )
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
     return tmp_path
 
 
@@ -70,82 +70,90 @@ def test_embeddings_are_shipped_for_every_embedding_model_and_no_other():
     """A language model (its weights are a GGUF file) embeds nothing: the tool leaves it
     out.
     """
-    names = EMBEDDING_MODELS
-    assert names == [name for name, spec in MODELS.items() if spec.weights == WEIGHTS]
-    assert sorted(names) == sorted(
-        path.stem for path in (ROOT / "data" / "course" / "embeddings").glob("*.npz")
-    )
+    names = [name for name, spec in MODELS.items() if spec.weights == WEIGHTS]
+    shipped = (ROOT / "data" / "course" / "embeddings").glob("*.npz")
+    assert names == EMBEDDING_MODELS
+    assert sorted(names) == sorted(path.stem for path in shipped)
 
 
 @pytest.mark.parametrize("model", EMBEDDING_MODELS)
 def test_shipped_embeddings_cover_the_corpus(course, model):
-    shipped = TextEmbedder(model)._cache.shipped
-    missing = [
-        text[:50]
-        for text in course.texts() + list(course.queries.values())
-        if text_key(text) not in shipped
-    ]
-    assert not missing, (
-        f"{len(missing)} texts changed: run python tools/corpus_embeddings.py"
-    )
+    shipped = EmbeddingCache(MODELS[model]).shipped
+    texts = [*course.texts(), *course.queries.values()]
+    missing = [text[:50] for text in texts if text_key(text) not in shipped]
+    advice = "texts changed: run python tools/corpus_embeddings.py"
+    assert not missing, f"{len(missing)} {advice}"
 
 
 def test_shipped_embeddings_are_what_the_model_computes(course, rng):
-    texts = [course.texts()[i] for i in rng.choice(len(course.docs), 6, replace=False)]
+    texts = rng.choice(course.texts(), 6, replace=False).tolist()
     fresh = TextEmbedder(cache=False).encode(texts)
     stored = TextEmbedder().encode(texts)
-    assert (
-        np.abs(fresh - stored).max() < 1e-3
-        and (fresh * stored).sum(axis=1).min() > 0.99999
-    )
+    assert np.abs(fresh - stored).max() < 1e-3
+    assert (fresh * stored).sum(axis=1).min() > 0.99999
 
 
-def test_reads_beir(small):
-    got = load_collection(small)
-    assert got.docs["a"].full == "T one" and got.docs["b"].full == "two"
-    assert (
-        got.split("test") == {"q": "which?"}
-        and got.qrels["test"]["q"] == {"a": 2}
-        and got.query_info["q"] == {"kind": "question"}
-    )
-    with pytest.raises(ValueError, match="no split 'dev'; it has test"):
-        got.split("dev")
-
-
-def test_collections_directory(small, monkeypatch):
+@pytest.mark.parametrize("newline, encoding", [("\n", "utf-8"), ("\r\n", "utf-8-sig")])
+def test_reads_beir(small, newline, encoding, monkeypatch):
+    for name, text in FILES.items():
+        (small / name).write_text(text, encoding, newline=newline)
     monkeypatch.setenv("QRR_COLLECTIONS_DIR", str(small.parent))
-    assert len(load_collection(small.name).docs) == 2
-    with pytest.raises(FileNotFoundError, match="QRR_COLLECTIONS_DIR"):
-        load_collection("absent")
+    got = load_collection(small.name)
+    assert got.docs["a"].full == "T one" and got.docs["b"].full == "two"
+    assert got.split("test") == {"q": "which?"}
+    assert got.qrels["test"] == {"q": {"a": 2}}
+    assert got.query_info["q"] == {"kind": "question"}
+    (small / "qrels" / "test.tsv").rename(small / "qrels" / "test_seen.tsv")
+    assert load_collection(small).qrels["test"] == {"q": {"a": 2}}
 
 
-@pytest.mark.parametrize(
-    "line, message",
-    [
-        ("{not json", "line 3: not a JSON object"),
-        (json.dumps({"text": "no id"}), "line 3"),
-        (json.dumps({"_id": "", "text": "x"}), "non-empty"),
-        (json.dumps({"_id": "a", "text": "x"}), "occurs twice"),
-        (json.dumps({"_id": 7, "text": "x"}), "non-empty strings"),
-    ],
-)
-def test_malformed_lines_are_named(small, line, message):
-    with open(small / "corpus.jsonl", "a", encoding="utf-8") as file:
-        file.write(line + "\n")
-    with pytest.raises(ValueError, match=message):
-        load_collection(small)
+def test_reads_what_the_catalogue_of_the_field_has(monkeypatch):
+    titled = Row(doc_id="a", title="T", text="one")
+    asked = Row(doc_id="b", default_text=lambda: "two")
+    query = Row(query_id="q", default_text=lambda: "which?")
+    judged = Row(query_id="q", doc_id="a", relevance=2)
+    dataset = Row(docs_iter=lambda: [titled, asked], queries_iter=lambda: [query])
+    dataset.qrels_iter = lambda: [judged]
+    monkeypatch.setitem(sys.modules, "ir_datasets", Row(load=lambda name: dataset))
+    got = load_collection("their/name")
+    assert got.texts() == ["T one", "two"] and got.split("test") == {"q": "which?"}
+    assert got.qrels["test"] == {"q": {"a": 2}}
 
 
-@pytest.mark.parametrize(
-    "row, message",
-    [
-        ("q\ta", "expected query, document, grade"),
-        ("q\ta\thigh", "expected query"),
-        ("q\tghost\t1", "does not hold"),
-    ],
-)
-def test_malformed_judgements_are_named(small, row, message):
-    with open(small / "qrels" / "test.tsv", "a", encoding="utf-8") as file:
-        file.write(row + "\n")
-    with pytest.raises(ValueError, match=message):
-        load_collection(small)
+def broken(file, line):
+    """Reads the small collection after a line was added to one of its files."""
+
+    def load(folder):
+        with open(folder / file, "ab") as sink:
+            sink.write(line if isinstance(line, bytes) else line.encode())
+        load_collection(folder)
+
+    return load
+
+
+CORPUS, QRELS = "corpus.jsonl", "qrels/test.tsv"
+REFUSALS = {
+    "no JSON": (broken(CORPUS, "{not json"), "corpus.jsonl, line 3: not a JSON object"),
+    "a list": (broken(CORPUS, "[1]"), "line 3: not a JSON object with an '_id'"),
+    "no id": (broken(CORPUS, '{"text": "x"}'), "line 3: not a JSON object with an"),
+    "bytes": (broken(CORPUS, b'{"_id": "\xff"}'), "line 3: not a JSON object"),
+    "empty id": (broken(CORPUS, '{"_id": ""}'), "line 3: ids must be non-empty"),
+    "number": (broken(CORPUS, '{"_id": 7}'), "non-empty strings, this is 7"),
+    "twice": (broken(CORPUS, '{"_id": "a"}'), "line 3: the id 'a' occurs twice"),
+    "query": (broken("queries.jsonl", '\n{"_id": "q"}'), "queries.jsonl, line 3: the"),
+    "two columns": (broken(QRELS, "q\ta"), "line 3: expected query, document, grade"),
+    "no grade": (broken(QRELS, "q\ta\thigh"), "line 3: expected query"),
+    "ghost": (broken(QRELS, "q\tghost\t1"), "test.tsv, line 3: .* does not hold"),
+    "split": (lambda f: load_collection(f).split("dev"), "no split 'dev'; it has test"),
+    "blank id": (lambda f: check_ids(["a", " "]), "non-empty strings, not ' '"),
+    "two ids": (lambda f: check_ids("ab", "bc", "written"), "nothing was written: b"),
+    "absent": (lambda f: load_collection("absent"), "QRR_COLLECTIONS_DIR"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_refusals_say_what_is_wrong(small, case):
+    act, words = REFUSALS[case]
+    kind = FileNotFoundError if case == "absent" else ValueError
+    with pytest.raises(kind, match=words):
+        act(small)

@@ -2,18 +2,18 @@
 wrong answers fail with a helpful message.
 """
 
-from __future__ import annotations
-
+import io
 import re
+import sys
+from collections import defaultdict
 from pathlib import Path
 
-import nbformat
 import pytest
 
 import notebooks
+from qrr_lib.course import check
 
-ROOT = Path(__file__).resolve().parent.parent
-
+WRONG = Path(__file__).resolve().parent / "wrong_answers"
 SOLUTIONS = notebooks.solutions()
 BLOCK = re.compile(r'^# %% exercise (\d+), wrong (\d+): must say "(.+)"$', re.MULTILINE)
 
@@ -22,13 +22,10 @@ def wrong_answers(lesson: str) -> dict[int, list[tuple[str, str]]]:
     """{exercise number: [(code, text that the checker must show)]} from
     tests/wrong_answers/NN.py.
     """
-    text = (ROOT / "tests" / "wrong_answers" / f"{lesson}.py").read_text(
-        encoding="utf-8"
-    )
-    parts = BLOCK.split(text)[1:]
-    found: dict[int, list[tuple[str, str]]] = {}
+    parts = BLOCK.split((WRONG / f"{lesson}.py").read_text(encoding="utf-8"))[1:]
+    found = defaultdict(list)
     for number, _, message, code in zip(*[iter(parts)] * 4):
-        found.setdefault(int(number), []).append((code, message))
+        found[int(number)].append((code, message))
     return found
 
 
@@ -36,7 +33,8 @@ def wrong_answers(lesson: str) -> dict[int, list[tuple[str, str]]]:
 def test_exercises_prove_themselves(path, capsys, monkeypatch):
     monkeypatch.chdir(path.parent)
     monkeypatch.setenv("MPLBACKEND", "agg")
-    wrong, number, space = wrong_answers(path.stem[:2]), 0, {"__name__": "exercise"}
+    lesson, number, space = path.stem[:2], 0, {"__name__": "exercise"}
+    wrong, waiting = wrong_answers(lesson), None
 
     def verdict(code: str, check: str) -> str:
         exec(compile(code, f"{path.stem} exercise {number}", "exec"), space)
@@ -44,8 +42,7 @@ def test_exercises_prove_themselves(path, capsys, monkeypatch):
         exec(compile(check, f"{path.stem} check {number}", "exec"), space)
         return capsys.readouterr().out.strip()
 
-    waiting = None
-    for cell in nbformat.read(path, as_version=4).cells:
+    for cell in notebooks.read(path).cells:
         if cell.cell_type != "code":
             continue
         if "exercise" in notebooks.tags(cell):
@@ -53,22 +50,15 @@ def test_exercises_prove_themselves(path, capsys, monkeypatch):
             number, waiting = number + 1, cell.source
         elif "check" in notebooks.tags(cell) and waiting is not None:
             stub = notebooks.STUB.sub(r"\1raise NotImplementedError\n", waiting + "\n")
-            assert stub != waiting + "\n", (
-                f"exercise {number} has no BEGIN SOLUTION / END SOLUTION"
-            )
+            marks = f"exercise {number} has no BEGIN SOLUTION / END SOLUTION"
+            assert stub != waiting + "\n", marks
             assert verdict(stub, cell.source).startswith("⏳")
-            assert len(wrong.get(number, [])) >= 2, (
-                f"exercise {number} needs two wrong answers in "
-                f"tests/wrong_answers/{path.stem[:2]}.py"
-            )
+            assert len(wrong[number]) >= 2, f"exercise {number}: two wrong answers"
             for code, message in wrong[number]:
                 said = verdict(code, cell.source)
-                assert said.startswith("❌") and message in said, (
-                    f"exercise {number}: expected {message!r} in {said!r}"
-                )
-            assert verdict(waiting, cell.source).startswith("✅"), (
-                f"exercise {number}: the solution does not pass"
-            )
+                assert said.startswith("❌") and message in said, f"{number}: {said}"
+            said = verdict(waiting, cell.source)
+            assert said.startswith("✅"), f"exercise {number}, solution: {said}"
             waiting = None
         else:
             exec(compile(cell.source, path.stem, "exec"), space)
@@ -77,16 +67,21 @@ def test_exercises_prove_themselves(path, capsys, monkeypatch):
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda p: p.stem)
 def test_exercise_notebook_is_the_generated_one(path):
-    target = notebooks.EXERCISES / path.name
-    made = notebooks.exercise_from(nbformat.read(path, as_version=4))
-    assert nbformat.read(target, as_version=4) == made, (
-        f"{target.name} is stale: run python tools/notebooks.py exercises"
-    )
+    made = notebooks.exercise_from(notebooks.read(path))
+    stale = f"{path.name} is stale: run python tools/notebooks.py exercises"
+    assert notebooks.read(notebooks.EXERCISES / path.name) == made, stale
 
 
 def test_every_lesson_has_a_solution_and_nothing_is_left_over():
-    assert (
-        [p.name for p in notebooks.lessons()]
-        == [p.name for p in SOLUTIONS]
-        == [p.name for p in sorted(notebooks.EXERCISES.glob("*.ipynb"))]
-    )
+    exercises = sorted(notebooks.EXERCISES.glob("*.ipynb"))
+    names = [path.name for path in notebooks.lessons()]
+    assert names == [p.name for p in SOLUTIONS] == [p.name for p in exercises]
+
+
+@pytest.mark.parametrize("encoding, said", [("utf-8", "✅ α\n"), ("ascii", "[ok] ?\n")])
+def test_the_checker_speaks_to_every_console(monkeypatch, encoding, said):
+    console = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="\n")
+    monkeypatch.setattr(sys, "stdout", console)
+    check("α")(lambda: None)
+    console.flush()
+    assert console.buffer.getvalue().decode(encoding) == said

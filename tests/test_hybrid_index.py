@@ -13,16 +13,17 @@ import torch
 from qrr_lib import (
     Circuit,
     FaissRetriever,
-    HybridReranker,
-    QubitAnglePredictor,
-    StateScorer,
+    Reranker,
+    Scorer,
     encode,
     fidelity,
 )
-from qrr_lib.encode.heads import EquatorialHead, load_head
+from qrr_lib.encode.angles import load_head
+from qrr_lib.encode.heads import EquatorialHead
+from qrr_lib.encode.pauli import pauli_features
 from qrr_lib.files import data_dir
 from qrr_lib.rank.hybrid_index import HybridIndex
-from qrr_lib.rank.one_inner_product import HybridFeatures, pauli_features
+from qrr_lib.rank.one_inner_product import HybridFeatures
 
 CIRCUITS = [
     Circuit(),
@@ -49,7 +50,7 @@ def unit(rng, n, dim=24):
 
 def scorer(name="one qubit", dim=24):
     circuit, similarity = SCORERS[name]
-    return StateScorer(EquatorialHead(dim, circuit, seed=1), similarity=similarity)
+    return Scorer(EquatorialHead(dim, circuit, seed=1), similarity=similarity)
 
 
 class Vectors:
@@ -120,7 +121,7 @@ def test_one_stage_equals_reranking_everything(name, alpha, rng):
     """
     embedder, texts = Vectors(unit(rng, 320)), {f"d{i}": str(i) for i in range(300)}
     one = HybridIndex(embedder, scorer(name), alpha=alpha).index(texts)
-    two = HybridReranker(embedder, scorer(name), alpha=alpha).index(texts)
+    two = Reranker(embedder, scorer(name), alpha=alpha).index(texts)
     tied = 0
     for q in range(300, 320):
         a, b = one.search(str(q), k=10), two.search(str(q), k=10, candidates=300)
@@ -192,25 +193,6 @@ def test_approximate_indexes_find_most_of_it(kind, rng):
         assert d.score == pytest.approx(0.8 * d.cosine + 0.2 * d.quantum, abs=1e-5)
 
 
-def test_what_is_no_inner_product_is_refused():
-    with pytest.raises(ValueError, match="square root of the fidelity"):
-        HybridIndex(None, StateScorer(QubitAnglePredictor(8, 8), similarity="overlap"))
-    with pytest.raises(
-        ValueError, match="fidelity of 5 qubits does not fold.*at most 4 qubits"
-    ):
-        HybridFeatures(
-            StateScorer(EquatorialHead(8, Circuit(5)), similarity="fidelity")
-        )
-    with pytest.raises(
-        ValueError, match="geometric_fidelity of 2 qubits does not fold"
-    ):
-        HybridFeatures(
-            StateScorer(EquatorialHead(8, Circuit(2)), similarity="geometric_fidelity")
-        )
-    with pytest.raises(ValueError, match="object does not fold"):
-        HybridFeatures(object())
-
-
 def test_overlaps_have_a_negative_eigenvalue_and_fidelities_do_not(random_angles):
     """Why the refusal is not laziness: no features at all have the overlap as their
     inner product.
@@ -223,27 +205,6 @@ def test_overlaps_have_a_negative_eigenvalue_and_fidelities_do_not(random_angles
     )
 
 
-def test_bad_input(rng):
-    index = HybridIndex(Vectors(unit(rng, 20)), scorer())
-    with pytest.raises(ValueError, match="index is empty"):
-        index.search("1")
-    index.add(["a", "b"], unit(rng, 2))
-    with pytest.raises(ValueError, match="duplicate ids"):
-        index.add(["b"], unit(rng, 1))
-    with pytest.raises(ValueError, match="have 12 numbers"):
-        index.search_vectors(unit(rng, 1, 12))
-    with pytest.raises(ValueError, match="k must be a whole number"):
-        index.search("1", k=0)
-    with pytest.raises(ValueError, match="query is empty"):
-        index.search("  ")
-    with pytest.raises(ValueError, match="query is empty"):
-        index.run({"q": ""})
-    for alpha in (-0.1, 1.1, float("nan"), "x"):
-        with pytest.raises(ValueError, match="alpha must lie in"):
-            index.alpha = alpha
-    assert len(index.search("1", k=10)) == 2  # fewer documents than k
-
-
 def test_given_retriever_and_course_head(rng):
     """A retriever with its own settings, and a trained one-qubit head from data/."""
     head, _ = load_head(
@@ -252,7 +213,7 @@ def test_given_retriever_and_course_head(rng):
     vectors = unit(rng, 400, 384)
     index = HybridIndex(
         Vectors(vectors),
-        StateScorer(head, similarity="fidelity"),
+        Scorer(head, similarity="fidelity"),
         FaissRetriever("ivf", cells=4),
     )
     index.add([str(i) for i in range(400)], vectors)

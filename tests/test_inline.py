@@ -90,7 +90,7 @@ def test_lesson_03(inline, random_angles):
 
 def test_lesson_02(inline, random_angles):
     from qrr_lib import Circuit, QubitAnglePredictor, encode
-    from qrr_lib.encode.similarity import reduced_bloch_vectors
+    from qrr_lib.encode.formulas import reduced_bloch_vectors
 
     lesson = inline("02")
     angles = random_angles(50, Circuit())
@@ -141,7 +141,7 @@ def test_lesson_05(inline, rng):
 def test_lesson_07(inline, rng):
     from qrr_lib import Circuit, local_fidelity
     from qrr_lib.encode.heads import EquatorialHead
-    from qrr_lib.learn.choice import cautious_gain
+    from qrr_lib.learn import cautious_gain
 
     lesson = inline("07")
     logits = torch.from_numpy(rng.normal(size=(4, 9)))
@@ -176,8 +176,7 @@ def test_lesson_07(inline, rng):
 
 def test_lesson_08(inline, rng):
     from qrr_lib.learn.comparison import compare_values, detectable_difference, holm
-    from qrr_lib.learn.leaks import _jaccard
-    from qrr_lib.learn.splits import regimes
+    from qrr_lib.learn.splits import common_words, regimes
 
     lesson = inline("08")
     train, test = (
@@ -196,7 +195,7 @@ def test_lesson_08(inline, rng):
     ]
     assert np.allclose(
         [[lesson["common_words"](x, y) for y in texts] for x in texts],
-        _jaccard(texts, texts),
+        common_words(texts, texts),
     )
     gain = rng.normal(0.05, 0.2, 11)
     library = compare_values(dict(enumerate(gain)), dict.fromkeys(range(11), 0.0))
@@ -214,12 +213,13 @@ def test_lesson_08(inline, rng):
 
 
 def test_lesson_14(inline, rng, random_angles):
-    from qrr_lib import Circuit, FaissRetriever, StateScorer, encode
+    from qrr_lib import Circuit, FaissRetriever, Scorer, encode
     from qrr_lib.encode.heads import EquatorialHead
-    from qrr_lib.rank.one_inner_product import HybridFeatures, pauli_features
+    from qrr_lib.encode.pauli import pauli_features
+    from qrr_lib.rank.one_inner_product import HybridFeatures
 
     lesson, head = inline("14"), EquatorialHead(16, Circuit(), seed=0)
-    features = HybridFeatures(StateScorer(head, similarity="fidelity"))
+    features = HybridFeatures(Scorer(head, similarity="fidelity"))
     vectors = rng.normal(size=(9, 16)).astype("f4")
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     points = features.states(vectors)  # one qubit: the Bloch vectors

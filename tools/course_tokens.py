@@ -23,8 +23,8 @@ def write(models: list[str]) -> None:
     from qrr_lib import TextEmbedder, load_collection
     from qrr_lib.encode.qubit_map import QubitMap
     from qrr_lib.files import data_dir, say
-    from qrr_lib.rank.states import ShippedCodes, TokenCodes
-    from qrr_lib.rank.token_scorer import TokenScorer
+    from qrr_lib.rank.scorer import Scorer
+    from qrr_lib.rank.states import States, write_shipped
 
     collection = load_collection("course")
     texts = collection.texts() + list(collection.queries.values())
@@ -48,16 +48,16 @@ def write(models: list[str]) -> None:
                 "how": "python tools/course_tokens.py",
             },
         )
-        scorer = TokenScorer(qubits)
-        states = TokenCodes.of(
-            [scorer.codes(text.tokens) for text in encoded],
+        scorer = Scorer(qubits, per="token")
+        states = States.of(
+            [scorer.encode(text.tokens) for text in encoded],
             [text.token_ids for text in encoded],
         )
-        ShippedCodes.write(
+        write_shipped(
             data_dir() / "course" / "tokens" / f"{model}.npz",
             texts,
             states,
-            scorer.encoder.belongs_to(embedder),
+            scorer.codec.belongs_to(embedder),
         )
 
 

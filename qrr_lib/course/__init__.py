@@ -5,23 +5,16 @@ collection what its data sheet promises · reset · plots · exercise: the check
 every exercise
 """
 
-from __future__ import annotations
-
 from qrr_lib.lazy import lazy_names
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
-        "lines": ["Line"],
-        "machine": ["check_machine"],
-        "exercise": ["check"],
-        "plots": [
-            "alpha_sweep",
-            "bloch_points",
-            "bloch_sphere",
-            "new_figure",
-            "score_histogram",
-            "token_heatmap",
-        ],
+        "lines": "Line",
+        "machine": "check_machine",
+        "corpus": "check_corpus",
+        "exercise": "check",
+        "plots": "alpha_sweep bloch_points bloch_sphere new_figure score_histogram "
+        "token_heatmap",
     },
 )

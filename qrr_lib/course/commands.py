@@ -1,14 +1,17 @@
 """What the commands of `qrr` do: each takes the parsed arguments, returns an exit code.
 
-Heavy imports stand inside the functions, so that `qrr --help` answers at once.
+A command's docstring is what `qrr --help` says of it. Names of the library are asked
+for when they are used (it imports itself lazily), so that `qrr --help` answers at once.
 """
-
-from __future__ import annotations
 
 import functools
 import importlib
-import sys
 
+import qrr_lib
+from qrr_lib import course, encode, learn
+from qrr_lib.course.lines import printable
+from qrr_lib.course.reset import reset as restore
+from qrr_lib.embed import model_spec
 from qrr_lib.files import say
 
 MODES = {
@@ -20,19 +23,10 @@ MODES = {
 }
 
 
-def search(args) -> int:
-    """`qrr search`."""
-    collection, reranker = _course_reranker(args)
-    _print_ranking(collection, reranker.search(args.query, k=args.k))
-    return 0
-
-
 def demo(args) -> int:
-    """`qrr demo`."""
-    from qrr_lib import evaluate
-
+    """answer one question and score the ranking on the course's test queries"""
     collection, reranker = _course_reranker(args)
-    print(f"\nQuestion: {_printable(args.query)}\n")
+    print(f"\nQuestion: {printable(args.query)}\n")
     _print_ranking(collection, reranker.search(args.query, k=args.k))
     print(
         f"\nfinal = {reranker.alpha:g} * cosine + {1 - reranker.alpha:g} * quantum; "
@@ -40,16 +34,11 @@ def demo(args) -> int:
     )
     queries, qrels = collection.split("test"), collection.qrels["test"]
     print(f"nDCG@10 on the course corpus's {len(queries)} test queries:")
-    rerankers = {
-        mode: _reranker(collection, reranker.embedder, mode)
-        for mode in ("untrained", "trained", "tokens")
-    }
-    alphas = {mode: one.alpha for mode, one in rerankers.items()}
-    for mode, alpha in (("untrained", 1.0), *alphas.items()):
-        rerankers[mode].alpha = alpha
-        run = rerankers[mode].run(queries)
-        value = evaluate(run, qrels, ["nDCG@10"])["nDCG@10"]
-        what = "cosine alone" if alpha == 1 else f"{MODES[mode]}, alpha = {alpha:g}"
+    for mode in ("cosine", "untrained", "trained", "tokens"):
+        alpha = 1.0 if mode == "cosine" else None
+        one = _reranker(collection, reranker.embedder, mode, alpha)
+        what = "cosine alone" if alpha else f"{MODES[mode]}, alpha = {one.alpha:g}"
+        value = qrr_lib.evaluate(one.run(queries), qrels, ["nDCG@10"])["nDCG@10"]
         print(f"  {value:.3f}  {what}")
     print(
         "\nLesson 06 says why the untrained head changes nothing, 08 why training it "
@@ -58,103 +47,92 @@ def demo(args) -> int:
     return 0
 
 
-def models(args) -> int:
-    """`qrr models`."""
-    from qrr_lib.embed import model_folder, model_spec
-
-    spec = model_spec(args.name)
-    say(f"looking for {spec.name}")
-    print(f"{spec.name}: verified in {model_folder(spec.name)}")
+def search(args) -> int:
+    """search the course corpus"""
+    collection, reranker = _course_reranker(args)
+    _print_ranking(collection, reranker.search(args.query, k=args.k))
     return 0
 
 
 def check(args) -> int:
-    """`qrr check`."""
-    from qrr_lib.course.machine import check_machine
-
-    return _report(check_machine())
+    """is this machine ready? OK/FAIL lines that can be pasted into a bug report"""
+    return _report(course.check_machine())
 
 
-def corpus(args) -> int:
-    """`qrr corpus check`."""
-    from qrr_lib import load_collection
-    from qrr_lib.course.corpus import check_corpus
-
-    return _report(check_corpus(load_collection(args.collection)))
-
-
-def audit(args) -> int:
-    """`qrr audit`."""
-    from qrr_lib import load_collection
-    from qrr_lib.learn.leaks import audit
-
-    print(_printable(str(audit(load_collection(args.collection)))))
+def models(args) -> int:
+    """fetch and verify the embedding model (QRR_MODEL, or NAME)"""
+    name = model_spec(args.name).name
+    say(f"looking for {name}")
+    print(f"{name}: verified in {qrr_lib.model_folder(name)}")
     return 0
 
 
 def reset(args) -> int:
-    """`qrr reset`."""
-    from qrr_lib.course.reset import reset
-
-    path, kept = reset(args.lesson, args.exercise)
+    """put a lesson back as it was shipped; your version is kept beside it"""
+    path, kept = restore(args.lesson, args.exercise)
     yours = f"your version is {kept.name}" if kept else "you had changed nothing"
-    print(_printable(f"{path.name} is as it was shipped; {yours}"))
+    print(printable(f"{path.name} is as it was shipped; {yours}"))
+    return 0
+
+
+def corpus(args) -> int:
+    """`qrr corpus check`: is a collection what its data sheet promises?"""
+    return _report(course.check_corpus(qrr_lib.load_collection(args.collection)))
+
+
+def audit(args) -> int:
+    """what the splits of a collection share: documents that leak, near-duplicate
+    queries
+    """
+    print(printable(str(learn.audit(qrr_lib.load_collection(args.collection)))))
     return 0
 
 
 def serve(args) -> int:
-    """`qrr serve`."""
+    """the reranking service over HTTP, with the course corpus (lesson 13); a token is
+    read from QRR_TOKEN
+    """
     _needs("serve.course_service", "serve").serve(args.host, args.port)
     return 0
 
 
 def index(args) -> int:
-    """`qrr index --engine milvus --uri ./qrr.db`."""
-    from qrr_lib import TextEmbedder, load_collection
-
+    """write hybrid vectors of a collection into an engine (lesson 14)"""
     milvus = _needs("engine.milvus", "scale")
-    collection, embedder = load_collection(args.collection), TextEmbedder()
-    index = milvus.MilvusIndex(embedder, _head_scorer(args, embedder), args.uri)
-    index.index(collection)
-    print(
-        f"{len(collection.docs)} documents written; the collection in {args.uri} "
-        f"holds {len(index)}"
-    )
-    for doc in index.search(args.query, 5) if args.query else []:
+    collection = qrr_lib.load_collection(args.collection)
+    embedder = qrr_lib.TextEmbedder()
+    made = milvus.MilvusIndex(embedder, _head_scorer(args, embedder), args.uri)
+    made.index(collection)
+    held = f"the collection in {args.uri} holds {len(made)}"
+    print(f"{len(collection.docs)} documents written; {held}")
+    for doc in made.search(args.query, 5) if args.query else []:
         print(f"{doc.rank}  {doc.score:.4f}  {doc.doc_id}")
     return 0
 
 
 def embed(args) -> int:
-    """`qrr embed --engine ray --input docs/*.jsonl --output vectors/`."""
-    from qrr_lib import TextEmbedder
-
-    done = _needs("engine.bulk", "scale").embed_files(
-        args.input,
-        args.output,
-        functools.partial(TextEmbedder, cache=False),
-        _head_scorer(args, TextEmbedder()),
-        args.engine,
-        args.rows,
-        args.bad,
-        args.workers,
-        args.address,
-    )
+    """embed and encode files of documents in blocks, on one machine or many (lesson
+    14)
+    """
+    bulk = _needs("engine.bulk", "scale")
+    scorer = _head_scorer(args, qrr_lib.TextEmbedder())
+    uncached = functools.partial(qrr_lib.TextEmbedder, cache=False)
+    names = ("engine", "rows", "bad", "workers", "address")
+    settings = {name: getattr(args, name) for name in names}
+    done = bulk.embed_files(args.input, args.output, uncached, scorer, **settings)
     for line in done["skipped"]:
         say(f"skipped {line}")
+    new = done["blocks"] - done["done_before"]
     print(
-        f"{done['documents']} documents embedded in "
-        f"{done['blocks'] - done['done_before']} blocks in {done['seconds']:.1f} s; "
-        f"{done['done_before']} blocks were there already"
+        f"{done['documents']} documents embedded in {new} blocks in "
+        f"{done['seconds']:.1f} s; {done['done_before']} blocks were there already"
     )
     return 0
 
 
 def _course_reranker(args):
     """The course corpus and a reranker that has indexed it."""
-    from qrr_lib import TextEmbedder, load_collection
-
-    collection, embedder = load_collection("course"), TextEmbedder()
+    collection, embedder = qrr_lib.load_collection("course"), qrr_lib.TextEmbedder()
     say(
         f"indexing {len(collection.docs)} passages of the course corpus with "
         f"{embedder.name}: {MODES[args.mode]}"
@@ -164,35 +142,24 @@ def _course_reranker(args):
 
 
 def _reranker(collection, embedder, mode: str, alpha=None, backend: str = "torch"):
-    from qrr_lib import (
-        HybridReranker,
-        QubitAnglePredictor,
-        QubitMap,
-        StateScorer,
-        TokenScorer,
-    )
-    from qrr_lib.encode import course_head
-
     if mode == "tokens":
-        scorer = TokenScorer(QubitMap.shipped(embedder.name))
-    elif mode == "trained":
-        scorer = StateScorer(course_head(embedder.name)[0], backend=backend)
+        scorer = qrr_lib.Scorer(qrr_lib.QubitMap.shipped(embedder.name), per="token")
     else:
-        scorer = StateScorer(QubitAnglePredictor(embedder.dim, seed=0), backend=backend)
-    return HybridReranker(embedder, scorer, alpha=alpha).index(collection)
+        head = qrr_lib.QubitAnglePredictor(embedder.dim, seed=0)
+        if mode == "trained":
+            head, _ = encode.course_head(embedder.name)
+        scorer = qrr_lib.Scorer(head, backend=backend)
+    return qrr_lib.Reranker(embedder, scorer, alpha=alpha).index(collection)
 
 
 def _head_scorer(args, embedder):
     """Scorer of `--head FILE`, or else of the course's one-qubit head."""
-    from qrr_lib import StateScorer
-    from qrr_lib.encode import course_head, load_head
-
     if args.head:
-        head, _ = load_head(args.head, embedder.dim)
+        head, _ = encode.load_head(args.head, embedder.dim)
     else:
-        head, _ = course_head(embedder.name)
-    one_qubit = head.circuit.n_qubits == 1
-    return StateScorer(head, similarity="fidelity" if one_qubit else "local_fidelity")
+        head, _ = encode.course_head(embedder.name)
+    similarity = "fidelity" if head.circuit.n_qubits == 1 else "local_fidelity"
+    return qrr_lib.Scorer(head, similarity)
 
 
 def _needs(module: str, extra: str):
@@ -207,22 +174,13 @@ def _needs(module: str, extra: str):
 
 
 def _print_ranking(collection, ranked) -> None:
-    columns = ("rank", "before", "cosine", "quantum", "final")
-    print("{:>4} {:>6} {:>7} {:>8} {:>7}  title".format(*columns))
+    print("rank before  cosine  quantum   final  title")
     for doc in ranked:
-        print(
-            f"{doc.rank:>4} {doc.first_rank:>6} {doc.cosine:>7.4f} "
-            f"{doc.quantum:>8.4f} {doc.score:>7.4f}  "
-            f"{_printable(collection.docs[doc.doc_id].title)}"
-        )
-
-
-def _printable(text: str) -> str:
-    """The text in characters that this console can show."""
-    encoding = sys.stdout.encoding or "ascii"
-    return text.encode(encoding, "replace").decode(encoding)
+        ranks = f"{doc.rank:>4} {doc.first_rank:>6}"
+        scores = f"{doc.cosine:>7.4f} {doc.quantum:>8.4f} {doc.score:>7.4f}"
+        print(f"{ranks} {scores}  {printable(collection.docs[doc.doc_id].title)}")
 
 
 def _report(lines) -> int:
-    print(_printable("\n".join(map(str, lines))))
+    print(printable("\n".join(map(str, lines))))
     return 0 if all(line.ok for line in lines) else 1

@@ -1,9 +1,8 @@
 """The checker behind every exercise: not started, what is wrong, or right."""
 
-from __future__ import annotations
-
-import sys
 from collections.abc import Callable
+
+from qrr_lib.course.lines import printable
 
 
 def check(title: str) -> Callable[[Callable[[], None]], None]:
@@ -32,11 +31,7 @@ def check(title: str) -> Callable[[Callable[[], None]], None]:
 
 
 def _show(line: str) -> None:
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    try:
-        line.encode(encoding)
-    except UnicodeEncodeError:  # a Windows console without UTF-8
+    if printable(line) != line:  # a Windows console without UTF-8
         for sign, word in (("⏳", "[todo]"), ("❌", "[wrong]"), ("✅", "[ok]")):
             line = line.replace(sign, word)
-        line = line.encode(encoding, "replace").decode(encoding)
-    print(line)
+    print(printable(line))

@@ -1,7 +1,6 @@
 """One line of a report: OK, FAIL, or what is missing and how to get it (lesson 00)."""
 
-from __future__ import annotations
-
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,27 +10,23 @@ from qrr_lib.files import cache_dir, project_dir
 class Line(NamedTuple):
     """One answer: `ok`, what was looked at, what was found, and (if not ok)
     what to do.
+
+    A `wish` is what one lesson wants beyond the course's own packages and is not here:
+    ok all the same, with what to do.
     """
 
     ok: bool
     what: str
     found: str
     advice: str = ""
+    wish: bool = False
 
     def __str__(self) -> str:
-        text = f"[{' OK ' if self.ok else 'FAIL'}] {self.what:<22} {self.found}"
-        return without_paths(text if self.ok else f"{text}\n       -> {self.advice}")
-
-
-class Wish(Line):
-    """Something that one lesson wants beyond the course's own packages and is not here:
-    ok all the same, with what to do.
-    """
-
-    def __str__(self) -> str:
-        return without_paths(
-            f"[ -- ] {self.what:<22} {self.found}\n       -> {self.advice}"
-        )
+        sign = "--" if self.wish else "OK" if self.ok else "FAIL"
+        text = f"[{sign:^4}] {self.what:<22} {self.found}"
+        if self.wish or not self.ok:
+            text += f"\n       -> {self.advice}"
+        return without_paths(text)
 
 
 def without_paths(text: str) -> str:
@@ -47,3 +42,9 @@ def without_paths(text: str) -> str:
         if len(place) > 1:
             text = text.replace(place, places[place])
     return text
+
+
+def printable(text: str) -> str:
+    """The text in characters that this console can show, "?" for the others."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)

@@ -7,15 +7,16 @@ with -- and says how to get it. The lines name versions and sizes but no user an
 folder, so they can be pasted into a bug report as they are.
 """
 
-from __future__ import annotations
-
+import contextlib
 import importlib.metadata
 import os
 import platform
 import shutil
 import sys
+from pathlib import Path
 
-from qrr_lib.course.lines import Line, Wish
+from qrr_lib import __version__
+from qrr_lib.course.lines import Line
 from qrr_lib.embed.finder import model_folder
 from qrr_lib.embed.models import (
     LANGUAGE_MODEL,
@@ -23,201 +24,161 @@ from qrr_lib.embed.models import (
     default_model,
     model_spec,
 )
-from qrr_lib.files import cache_dir, data_dir
+from qrr_lib.files import cache_dir, data_dir, setting
 
 PACKAGES = (
-    "numpy",
-    "torch",
-    "sentence-transformers",
-    "transformers",
-    "qiskit",
-    "qiskit-aer",
-    "pennylane",
-    "faiss-cpu",
-    "onnxruntime",
-    "ir-measures",
-    "ipywidgets",
-    "jupyterlab",
-)
-
-
-EXTRAS = {
-    "serve": ("13", ("fastapi", "uvicorn", "gguf")),
-    "scale": ("14", ("pymilvus", "milvus-lite", "ray", "pyarrow")),
+    "numpy torch sentence-transformers transformers qiskit qiskit-aer pennylane "
+    "faiss-cpu onnxruntime ir-measures ipywidgets jupyterlab"
+).split()
+EXTRAS = {  # extra: the lesson that wants it, its packages
+    "serve": (13, ["fastapi", "uvicorn", "gguf", "httpx"]),
+    "scale": (14, ["pymilvus", "milvus-lite", "ray", "pyarrow"]),
 }
+# bytes that the machine should have, and what was measured (make measure)
+MEMORY = 3.5e9, "up to 1.2 GB, lesson 13 1.5 GB"
+LIGHT_MEMORY = 1.8e9, "up to 0.9 GB in light mode, lesson 13 1.2 GB"
+CONTAINER_LIMITS = (
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+)
 
 
 def check_machine() -> list[Line]:
     """Look at Python, packages, data, memory, threads, disk, the model (which is
     fetched if it is not there yet) and what lessons 13 and 14 add.
     """
-    lines = [
-        _course(),
-        _python(),
-        *map(_package, PACKAGES),
-        _data(),
-        _memory(),
-        _threads(),
-        _disk(),
-        _model(),
-    ]
-    return [*lines, _extra("serve"), _language_model(), _extra("scale")]
+    installed = [course(), python(), *map(package, PACKAGES)]
+    machine = [corpus(), memory(), threads(), disk(), embedding_model()]
+    return [*installed, *machine, extra("serve"), language_model(), extra("scale")]
 
 
-def _course() -> Line:
-    from qrr_lib import __version__
-
-    settings = [
-        f"{name}={os.environ[name]}"
-        for name in ("QRR_MODEL", "QRR_OFFLINE")
-        if os.environ.get(name)
-    ]
-    return Line(True, "course", " ".join([f"qrr_lib {__version__}", *settings]))
+def course() -> Line:
+    """The course's version and the settings that differ from the usual ones."""
+    found = [f"qrr_lib {__version__}"]
+    for name in ("QRR_MODEL", "QRR_OFFLINE"):
+        if value := setting(name):
+            found.append(f"{name}={value}")
+    return Line(True, "course", " ".join(found))
 
 
-def _python() -> Line:
-    version = platform.python_version()
-    return Line(
-        (3, 11) <= sys.version_info[:2] <= (3, 13),
-        "Python",
-        f"{version} on {platform.system()} {platform.machine()}",
+def python() -> Line:
+    """Python's version, and the platform."""
+    ok = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    system = f"{platform.system()} {platform.machine()}"
+    advice = (
         "the course is tested on Python 3.11 to 3.13: make an environment with one of "
-        "them",
+        "them"
     )
+    return Line(ok, "Python", f"{platform.python_version()} on {system}", advice)
 
 
-def _package(name: str) -> Line:
+def package(name: str) -> Line:
+    """The version of a package that every lesson may use."""
+    found = version(name)
+    advice = (
+        "activate the course's environment, or run `pip install -e .` in the repository"
+    )
+    return Line(found is not None, name, found or "not installed", advice)
+
+
+def version(name: str) -> str | None:
+    """A package's version; None if it is not installed."""
     try:
-        return Line(True, name, importlib.metadata.version(name))
+        return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return Line(
-            False,
-            name,
-            "not installed",
-            "activate the course's environment, or run `pip install -e .` in the "
-            "repository",
-        )
+        return None
 
 
-def _data() -> Line:
+def corpus() -> Line:
+    """Is the course corpus in the data folder?"""
     try:
-        path = data_dir() / "course" / "corpus.jsonl"
-        return Line(
-            path.is_file(),
-            "course corpus",
-            "found" if path.is_file() else "missing",
-            "get the whole repository, not only notebooks/",
-        )
+        ok = (data_dir() / "course" / "corpus.jsonl").is_file()
+        advice = "get the whole repository, not only notebooks/"
     except FileNotFoundError as error:
-        return Line(False, "course corpus", "missing", str(error))
+        ok, advice = False, str(error)
+    return Line(ok, "course corpus", "found" if ok else "missing", advice)
 
 
-def _memory() -> Line:
-    total, light = _total_memory(), default_model() == "all-MiniLM-L6-v2"
-    need = (
-        "up to 0.9 GB in light mode, lesson 13 1.2 GB"
-        if light
-        else "up to 1.2 GB, lesson 13 1.5 GB"
-    )
+def memory() -> Line:
+    """Is the memory enough for a lesson, in this mode?"""
+    light = default_model() == "all-MiniLM-L6-v2"
+    least, need = LIGHT_MEMORY if light else MEMORY
+    total = total_memory()
     if total is None:
         return Line(True, "memory", f"unknown on this platform; a lesson needs {need}")
-    return Line(
-        total >= (1.8e9 if light else 3.5e9),
-        "memory",
-        f"{total / 1e9:.1f} GB in all; a lesson needs {need}",
+    found = f"{total / 1e9:.1f} GB in all; a lesson needs {need}"
+    advice = (
         "set QRR_MODEL=all-MiniLM-L6-v2 (light mode) if it is not set, keep one "
-        "notebook open at a time, or use Binder",
+        "notebook open at a time, or use Binder"
     )
+    return Line(total >= least, "memory", found, advice)
 
 
-def _total_memory() -> float | None:
+def total_memory() -> float | None:
+    """Bytes of this machine or its container; None if the platform does not say."""
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return None
-    for name in (
-        "/sys/fs/cgroup/memory.max",
-        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-    ):
-        try:
-            with open(name, encoding="ascii") as file:
-                total = min(total, int(file.read()))
-        except (OSError, ValueError):
-            continue
+    for name in CONTAINER_LIMITS:
+        with contextlib.suppress(OSError, ValueError):
+            total = min(total, int(Path(name).read_text(encoding="ascii")))
     return float(total)
 
 
-def _threads() -> Line:
-    cores = (
-        len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1
-    )
-    return Line(
-        True,
-        "threads",
-        f"{cores} core{'s' * (cores > 1)} for this process, "
-        f"OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'not set')}",
-    )
+def threads() -> Line:
+    """How many cores this process may use."""
+    cores = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    wanted = f"OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'not set')}"
+    found = f"{cores} core{'s' * (cores > 1)} for this process, {wanted}"
+    return Line(True, "threads", found)
 
 
-def _disk() -> Line:
-    place = cache_dir()
-    while not place.exists():
-        place = place.parent
+def disk() -> Line:
+    """Is there room for models and embeddings?"""
+    cache = cache_dir()
+    place = next(folder for folder in (cache, *cache.parents) if folder.exists())
     free = shutil.disk_usage(place).free
-    return Line(
-        free > 1.5e9,
-        "disk for the cache",
-        f"{free / 1e9:.0f} GB free",
-        f"free 1.5 GB, or set QRR_CACHE_DIR (now {cache_dir()})",
-    )
+    advice = f"free 1.5 GB, or set QRR_CACHE_DIR (now {cache})"
+    return Line(free > 1.5e9, "disk for the cache", f"{free / 1e9:.0f} GB free", advice)
 
 
-def _model() -> Line:
+def embedding_model() -> Line:
+    """Is the model there, or can it be fetched, and is it the one that was tested?"""
     spec = model_spec()
+    found = f"{spec.name}, {spec.dim} numbers per text, SHA-256 verified"
     try:
         model_folder(spec.name)
-        return Line(
-            True,
-            "embedding model",
-            f"{spec.name}, {spec.dim} numbers per text, SHA-256 verified",
-        )
+        return Line(True, "embedding model", found)
     except ModelNotFoundError as error:
         return Line(False, "embedding model", spec.name, str(error))
 
 
-def _extra(extra: str) -> Line:
-    lesson, names = EXTRAS[extra]
-    found, missing = [], []
-    for name in names:
-        try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            # not built there
-            if (name, platform.system()) != (
-                "milvus-lite",
-                "Windows",
-            ):
-                missing.append(name)
+def extra(name: str) -> Line:
+    """The packages of an extra, which one lesson alone wants."""
+    lesson, packages = EXTRAS[name]
     what = f"lesson {lesson}, packages"
-    if missing:
-        advice = (
-            f"for lesson {lesson} alone: run "
-            f'`pip install -e ".[{extra}]"` in the repository'
-        )
-        return Wish(True, what, f"not installed: {', '.join(missing)}", advice)
-    return Line(True, what, ", ".join(found))
+    versions = {needed: version(needed) for needed in packages}
+    missing = [needed for needed, found in versions.items() if found is None]
+    if "milvus-lite" in missing and platform.system() == "Windows":
+        missing.remove("milvus-lite")  # not built there
+    if not missing:
+        found = [f"{needed} {found}" for needed, found in versions.items() if found]
+        return Line(True, what, ", ".join(found))
+    install = f'`pip install -e ".[{name}]"` in the repository'
+    advice = f"for lesson {lesson} alone: run {install}"
+    return Line(True, what, f"not installed: {', '.join(missing)}", advice, wish=True)
 
 
-def _language_model() -> Line:
-    spec = model_spec(LANGUAGE_MODEL)
+def language_model() -> Line:
+    """Is the language model there, which lesson 13 alone wants? It is not fetched."""
+    spec, what = model_spec(LANGUAGE_MODEL), "lesson 13, model"
+    command = f"`qrr models {spec.name}` ({spec.megabytes} MB, once)"
+    advice = f"for lesson 13 alone: run {command}"
     try:
         model_folder(spec.name, fetch=False)
-        return Line(True, "lesson 13, model", f"{spec.name}, SHA-256 verified")
+        return Line(True, what, f"{spec.name}, SHA-256 verified")
     except ModelNotFoundError:
-        advice = (
-            f"for lesson 13 alone: run `qrr models {spec.name}` "
-            f"({spec.megabytes} MB, once)"
-        )
-        return Wish(True, "lesson 13, model", f"{spec.name} is not in place", advice)
+        return Line(True, what, f"{spec.name} is not in place", advice, wish=True)

@@ -3,11 +3,19 @@
 Colours come from a colour-blind-safe palette.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 WIDTH = 7.2  # inches: fits a laptop's notebook column
+STYLE = {
+    "figure.dpi": 90,
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+}
 
 
 def new_figure(columns: int = 1, height: float = 3.4, **options):
@@ -17,24 +25,11 @@ def new_figure(columns: int = 1, height: float = 3.4, **options):
     import matplotlib.pyplot as plt
     from cycler import cycler
 
-    plt.style.use("petroff6")
-    plt.rcParams.update(
-        {
-            "figure.dpi": 90,
-            "font.size": 10,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": True,
-            "grid.alpha": 0.3,
-            "figure.facecolor": "white",
-            "axes.facecolor": "white",
-            "axes.prop_cycle": plt.rcParams["axes.prop_cycle"]
-            + cycler(marker=list("os^Dv*")),
-        }
-    )
-    return plt.subplots(
-        1, columns, figsize=(WIDTH, height), layout="constrained", **options
-    )
+    plt.style.use(["petroff6", STYLE])
+    markers = cycler(marker=list("os^Dv*"))
+    plt.rcParams["axes.prop_cycle"] = plt.rcParams["axes.prop_cycle"] + markers
+    size = (WIDTH, height)
+    return plt.subplots(1, columns, figsize=size, layout="constrained", **options)
 
 
 def bloch_sphere(axis, title: str = "") -> None:
@@ -42,20 +37,17 @@ def bloch_sphere(axis, title: str = "") -> None:
     the six poles.
     """
     turn = np.linspace(0, 2 * np.pi, 100)
-    zero = np.zeros_like(turn)
-    for circle in (
-        (np.cos(turn), np.sin(turn), zero),
-        (np.cos(turn), zero, np.sin(turn)),
-        (zero, np.cos(turn), np.sin(turn)),
-    ):
+    x, y, zero = np.cos(turn), np.sin(turn), np.zeros_like(turn)
+    for circle in ((x, y, zero), (x, zero, y), (zero, x, y)):
         axis.plot(*circle, color="0.75", linewidth=0.8, marker="")
-    for (x, y, z), name in {
-        (0, 0, 1.25): "|0>",
-        (0, 0, -1.3): "|1>",
-        (1.3, 0, 0): "x",
-        (0, 1.3, 0): "y",
-    }.items():
-        axis.text(x, y, z, name, ha="center", va="center")
+    poles = {
+        "|0>": (0, 0, 1.25),
+        "|1>": (0, 0, -1.3),
+        "x": (1.3, 0, 0),
+        "y": (0, 1.3, 0),
+    }
+    for name, place in poles.items():
+        axis.text(*place, name, ha="center", va="center")
     axis.set(xlim=(-1, 1), ylim=(-1, 1), zlim=(-1, 1), title=title)
     axis.set_box_aspect((1, 1, 1), zoom=1.25)
     axis.set_axis_off()
@@ -63,38 +55,24 @@ def bloch_sphere(axis, title: str = "") -> None:
 
 
 def bloch_points(
-    axis,
-    vectors,
-    label: str | None = None,
-    marker: str = "o",
-    size: float = 14,
-    **options,
+    axis, vectors, label: str | None = None, marker="o", size: float = 14, **options
 ) -> None:
     """Put Bloch vectors (N, 3) on a sphere drawn by `bloch_sphere`; points behind the
     sphere stay visible, paler.
     """
     x, y, z = np.asarray(vectors, dtype=float).reshape(-1, 3).T
-    axis.scatter(
-        x, y, z, s=size, marker=marker, label=label, depthshade=True, **options
-    )
+    axis.scatter(x, y, z, s=size, marker=marker, label=label, **options)
 
 
 def score_histogram(axis, scores: dict[str, np.ndarray], bins: int = 40) -> None:
     """Histograms of scores {label: values} as outlines with different line styles, on
     one axis.
     """
-    edges = np.histogram_bin_edges(
-        np.concatenate([np.ravel(v) for v in scores.values()]), bins
-    )
+    every = np.concatenate([np.ravel(values) for values in scores.values()])
+    edges = np.histogram_bin_edges(every, bins)
     for (label, values), style in zip(scores.items(), ("-", "--", ":", "-.")):
-        axis.hist(
-            np.ravel(values),
-            bins=edges,
-            histtype="step",
-            linewidth=1.6,
-            linestyle=style,
-            label=label,
-        )
+        look = {"histtype": "step", "linewidth": 1.6, "linestyle": style}
+        axis.hist(np.ravel(values), bins=edges, label=label, **look)
     axis.set(xlabel="score", ylabel="pairs")
     axis.legend()
 
@@ -109,9 +87,8 @@ def alpha_sweep(
     for label, curve in curves.items():
         axis.plot(list(curve), list(curve.values()), label=label, markersize=4)
     if baseline is not None:
-        axis.axhline(
-            baseline, color="0.4", linestyle="--", linewidth=1, label="cosine alone"
-        )
+        look = {"color": "0.4", "linestyle": "--", "linewidth": 1}
+        axis.axhline(baseline, label="cosine alone", **look)
     axis.set(xlabel="α (weight of cosine)", ylabel=measure, ylim=(0, None))
     axis.legend()
 
@@ -122,7 +99,7 @@ def token_heatmap(
     """Fidelity of every query token (rows) with every document token (columns), a ring
     on each row's best.
 
-    Takes what `TokenScorer.token_matrix` returns. Of a longer document the `most`
+    Takes what `Reranker.token_matrix` returns. Of a longer document the `most`
     columns with the largest values are shown, in reading order, the best of every row
     among them; dark is alike.
     """
@@ -133,29 +110,17 @@ def token_heatmap(
         )
     best = matrix.argmax(axis=1)
     # the rows' best come first
-    order = np.argsort(
-        -matrix.max(axis=0) - np.isin(np.arange(matrix.shape[1]), best), kind="stable"
-    )
+    chosen = np.isin(np.arange(matrix.shape[1]), best)
+    order = np.argsort(-matrix.max(axis=0) - chosen, kind="stable")
     columns = np.sort(order[: max(most, len(set(best)))])
     image = axis.imshow(matrix[:, columns], cmap="cividis_r", aspect="auto")
     # a black ring with a white rim stands out on light and dark cells
-    for color, width in (
-        ("white", 3.5),
-        ("black", 1.5),
-    ):
-        axis.plot(
-            np.searchsorted(columns, best),
-            np.arange(len(best)),
-            marker="o",
-            markersize=9,
-            markerfacecolor="none",
-            markeredgecolor=color,
-            markeredgewidth=width,
-            linestyle="",
-        )
-    axis.set_xticks(
-        range(len(columns)), [document_tokens[j] for j in columns], rotation=90
-    )
+    ring = {"marker": "o", "markersize": 9, "markerfacecolor": "none", "linestyle": ""}
+    at = np.searchsorted(columns, best), np.arange(len(best))
+    for color, width in (("white", 3.5), ("black", 1.5)):
+        axis.plot(*at, markeredgecolor=color, markeredgewidth=width, **ring)
+    shown = [document_tokens[j] for j in columns]
+    axis.set_xticks(range(len(columns)), shown, rotation=90)
     axis.set_yticks(range(len(query_tokens)), query_tokens)
     axis.set(xlabel="document tokens", ylabel="query tokens")
     axis.grid(False)

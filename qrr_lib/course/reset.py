@@ -2,8 +2,9 @@
 00).
 """
 
-from __future__ import annotations
-
+import io
+import itertools
+import re
 import shutil
 import subprocess
 import zipfile
@@ -45,21 +46,19 @@ def reset(
     """
     root = Path(root or project_dir())
     folder = "notebooks/exercises" if exercise else "notebooks"
-    shipped = _from_git(root, folder) or _from_zip(root, folder)
-    if not shipped:
-        raise FileNotFoundError(
-            "the original notebooks are not at hand: this folder is no git checkout "
-            f"and has no {SHIPPED}; "
-            "download the course again and copy the notebook from there"
-        )
-    number = str(lesson).zfill(2)
-    wanted = [name for name in shipped if Path(name).name.startswith(f"{number}_")]
-    if not wanted:
-        known = ", ".join(sorted(Path(name).name[:2] for name in shipped))
-        raise ValueError(
-            f"there is no lesson {lesson!r} to restore; choose one of {known}"
-        )
-    path, original = root / wanted[0], shipped[wanted[0]]()
+    with zipfile.ZipFile(_shipped(root, folder)) as archive:
+        names = {}
+        for name in archive.namelist():
+            notebook = re.fullmatch(rf"{folder}/(\d\d)_[^/]*\.ipynb", name)
+            if notebook and ".mine-" not in name:
+                names[notebook[1]] = name
+        number = str(lesson).zfill(2)
+        if number not in names:
+            known = ", ".join(sorted(names))
+            raise ValueError(
+                f"there is no lesson {lesson!r} to restore; choose one of {known}"
+            )
+        path, original = root / names[number], archive.read(names[number])
     kept = None
     if path.exists() and path.read_bytes() != original:
         kept = _free_name(path)
@@ -70,64 +69,23 @@ def reset(
 
 
 def _free_name(path: Path) -> Path:
-    number = 1
-    while (name := path.with_name(f"{path.stem}.mine-{number}.ipynb")).exists():
-        number += 1
-    return name
+    names = (path.with_name(f"{path.stem}.mine-{n}.ipynb") for n in itertools.count(1))
+    return next(name for name in names if not name.exists())
 
 
-def _is_notebook(name: str, folder: str) -> bool:
-    place = Path(name)
-    return (
-        place.parent.as_posix() == folder
-        and place.name[:2].isdigit()
-        and name.endswith(".ipynb")
-        and ".mine-" not in place.name
-    )
-
-
-def _from_git(root: Path, folder: str) -> dict:
-    """{name: function that reads it} of the notebooks in the last commit; empty if
-    `root` is not the top of a git checkout.
+def _shipped(root: Path, folder: str) -> Path | io.BytesIO:
+    """A zip that holds the original notebooks of `folder`: of the last commit if `root`
+    is the top of a git checkout, else the class folder's.
     """
-    if not (root / ".git").exists() or not shutil.which("git"):
-        return {}
-
-    def git(*words: str) -> bytes:
-        return subprocess.run(
-            ["git", "-c", f"safe.directory={root}", *words],
-            cwd=root,
-            capture_output=True,
-            check=True,
-        ).stdout
-
-    try:
-        names = (
-            git("ls-tree", "-z", "--name-only", "HEAD", f"{folder}/")
-            .decode("utf-8")
-            .split("\0")
-        )
-    except subprocess.CalledProcessError:
-        return {}
-    return {
-        name: (lambda name=name: git("show", f"HEAD:{name}"))
-        for name in names
-        if _is_notebook(name, folder)
-    }
-
-
-def _from_zip(root: Path, folder: str) -> dict:
-    path = root / SHIPPED
-    if not path.is_file():
-        return {}
-
-    def read(name: str) -> bytes:
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(name)
-
-    with zipfile.ZipFile(path) as archive:
-        return {
-            name: (lambda name=name: read(name))
-            for name in archive.namelist()
-            if _is_notebook(name, folder)
-        }
+    if (root / ".git").exists() and shutil.which("git"):
+        git = ["git", "-c", f"safe.directory={root}"]
+        command = [*git, "archive", "--format=zip", "HEAD", folder]
+        done = subprocess.run(command, cwd=root, capture_output=True, check=False)
+        if done.returncode == 0:
+            return io.BytesIO(done.stdout)
+    if (root / SHIPPED).is_file():
+        return root / SHIPPED
+    raise FileNotFoundError(
+        "the original notebooks are not at hand: this folder is no git checkout and "
+        f"has no {SHIPPED}; download the course again and copy the notebook from there"
+    )

@@ -1,17 +1,20 @@
 """Embeddings on disk, so that no text is embedded twice (lesson 01)."""
 
-from __future__ import annotations
-
 import hashlib
 import sqlite3
 import warnings
 import zlib
 from contextlib import closing
-from pathlib import Path
+from functools import cached_property
 
 import numpy as np
 
+from qrr_lib.embed.models import ModelSpec
 from qrr_lib.files import cache_dir, data_dir, say
+
+TABLE = "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector, crc)"
+SELECT = "SELECT key, vector, crc FROM vectors WHERE key = ?"
+INSERT = "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)"
 
 
 def text_key(text: str) -> bytes:
@@ -30,117 +33,72 @@ class EmbeddingCache:
     that come with the course (float16, data/course/embeddings) are read, never written.
     """
 
-    def __init__(self, spec):
+    def __init__(self, spec: ModelSpec):
         self.spec = spec
-        self.path = (
-            cache_dir() / "embeddings" / f"{spec.name}-{spec.sha256[:12]}.sqlite"
-        )
+        name = f"{spec.name}-{spec.sha256[:12]}.sqlite"
+        self.path = cache_dir() / "embeddings" / name
         self.usable = True
-        self._shipped: dict[bytes, np.ndarray] | None = None
 
     def get(self, keys: list[bytes]) -> dict[bytes, np.ndarray]:
         """Return the vectors that are there: {key: (D,) float32}."""
         found = {key: self.shipped[key] for key in keys if key in self.shipped}
-        rows = (
-            self._run(
-                lambda db: [
-                    row
-                    for key in set(keys) - set(found)
-                    for row in db.execute(
-                        "SELECT key, vector, crc FROM vectors WHERE key = ?", (key,)
-                    )
-                ]
-            )
-            or []
-        )
-        for key, blob, crc in rows:
+        left = [(key,) for key in set(keys) - set(found)]
+        for key, blob, crc in self._execute(SELECT, left):
             if zlib.crc32(blob) == crc and len(blob) == 4 * self.spec.dim:
                 found[key] = np.frombuffer(blob, dtype="<f4")
             else:
-                say(
-                    f"one cached embedding in {self.path.name} is damaged; computing "
-                    "it again"
-                )
+                damaged = f"one cached embedding in {self.path.name} is damaged"
+                say(f"{damaged}; computing it again")
         return found
 
     def put(self, vectors: dict[bytes, np.ndarray]) -> None:
         """Store vectors in one transaction."""
-        rows = [
-            (
-                key,
-                blob := np.ascontiguousarray(v, dtype="<f4").tobytes(),
-                zlib.crc32(blob),
-            )
-            for key, v in vectors.items()
-        ]
-        self._run(
-            lambda db: db.executemany(
-                "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows
-            )
-        )
+        rows = []
+        for key, vector in vectors.items():
+            blob = np.asarray(vector, dtype="<f4").tobytes()
+            rows.append((key, blob, zlib.crc32(blob)))
+        self._execute(INSERT, rows)
 
-    def _run(self, work, again: bool = True):
+    def _execute(self, statement: str, rows: list[tuple]) -> list[tuple]:
+        """What the statement returns for each of `rows`, in one transaction; nothing if
+        the file cannot be used.
+        """
         if not self.usable:
-            return None
+            return []
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self.path, timeout=30)) as db, db:
-                db.execute(
-                    "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector "
-                    "BLOB, crc INTEGER) WITHOUT ROWID"
-                )
-                return work(db)
-        except (
-            sqlite3.OperationalError
-        ) as error:  # locked, read-only, disk full: go on without
-            self._give_up(error)
-        except sqlite3.DatabaseError as error:  # not a database, or malformed
-            if again and self._set_aside(error):
-                return self._run(work, again=False)
-        except OSError as error:
-            self._give_up(error)
-        return None
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with closing(sqlite3.connect(self.path, timeout=30)) as db, db:
+                    db.execute(TABLE)
+                    return [
+                        found for row in rows for found in db.execute(statement, row)
+                    ]
+            except sqlite3.OperationalError:  # locked, read-only, disk full
+                raise
+            except sqlite3.DatabaseError as error:  # not a database, or malformed
+                self.path.replace(self.path.with_suffix(".damaged"))
+                damaged = f"the embedding cache {self.path.name} was damaged ({error})"
+                say(f"{damaged}; starting a new one")
+        except (OSError, sqlite3.OperationalError) as error:
+            self.usable = False
+            advice = "Set QRR_CACHE_DIR to a folder you can write to."
+            problem = f"the embedding cache {self.path} cannot be used ({error})"
+            warnings.warn(f"{problem}; going on without it. {advice}", stacklevel=4)
+        return []
 
-    def _set_aside(self, error) -> bool:
-        try:
-            self.path.replace(self.path.with_suffix(".damaged"))
-        except OSError as second:
-            self._give_up(second)
-            return False
-        say(
-            f"the embedding cache {self.path.name} was damaged ({error}); starting a "
-            "new one"
-        )
-        return True
-
-    def _give_up(self, error) -> None:
-        self.usable = False
-        warnings.warn(
-            f"the embedding cache {self.path} cannot be used ({error}); going on "
-            "without it. "
-            "Set QRR_CACHE_DIR to a folder you can write to.",
-            stacklevel=5,
-        )
-
-    @property
+    @cached_property
     def shipped(self) -> dict[bytes, np.ndarray]:
         """Vectors of the course corpus that come with the repository, if they belong to
         this very model.
         """
-        if self._shipped is None:
-            self._shipped = {}
-            try:
-                path = (
-                    Path(data_dir()) / "course" / "embeddings" / f"{self.spec.name}.npz"
-                )
-            except FileNotFoundError:
-                return self._shipped
-            if path.is_file():
-                with np.load(path) as file:
-                    if str(file["weights"]) == self.spec.sha256:
-                        vectors = file["vectors"].astype(np.float32)
-                        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-                        self._shipped = dict(
-                            zip((key.tobytes() for key in file["keys"]), vectors)
-                        )
-        return self._shipped
+        try:
+            folder = data_dir() / "course" / "embeddings"
+            file = np.load(folder / f"{self.spec.name}.npz")
+        except FileNotFoundError:
+            return {}
+        with file:
+            if str(file["weights"]) != self.spec.sha256:
+                return {}
+            vectors = file["vectors"].astype(np.float32)
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            return dict(zip(file["keys"].tolist(), vectors))

@@ -5,16 +5,14 @@ JSON object a line, and `qrels/SPLIT.tsv` with the columns query, document, grad
 `*.tsv` in qrels/ is a split.
 """
 
-from __future__ import annotations
-
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from qrr_lib.files import data_dir
+from qrr_lib.files import data_dir, setting
 
 
 class Document(NamedTuple):
@@ -53,9 +51,9 @@ class Collection:
         union of `test_*` if it has no file.
         """
         if name not in self.qrels:
+            has = ", ".join(sorted(self.qrels))
             raise ValueError(
-                f"collection {self.name!r} has no split {name!r}; it has "
-                f"{', '.join(sorted(self.qrels))}"
+                f"collection {self.name!r} has no split {name!r}; it has {has}"
             )
         return {qid: self.queries[qid] for qid in self.qrels[name]}
 
@@ -78,106 +76,94 @@ def load_collection(name: str | os.PathLike = "course") -> Collection:
         A malformed line (file and line number are named), an empty or duplicate id, or
         a judgement of an absent query or document.
     """
-    places = [data_dir() / "course"] if name == "course" else [Path(name)]
-    if os.environ.get("QRR_COLLECTIONS_DIR"):
-        places.append(Path(os.environ["QRR_COLLECTIONS_DIR"]) / name)
+    places = [data_dir() / "course" if name == "course" else Path(name)]
+    if root := setting("QRR_COLLECTIONS_DIR"):
+        places.append(Path(root) / name)
     for folder in places:
         if (folder / "corpus.jsonl").is_file():
             return _read_beir(folder)
     try:
         import ir_datasets
     except ImportError:
-        looked = ", ".join(str(p) for p in places)
+        looked = ", ".join(map(str, places))
         raise FileNotFoundError(
             f"no collection {str(name)!r}: looked for corpus.jsonl in {looked}. Give a "
-            "folder in BEIR layout, set "
-            "QRR_COLLECTIONS_DIR, or `pip install ir_datasets` to use its catalogue"
+            "folder in BEIR layout, set QRR_COLLECTIONS_DIR, or `pip install "
+            "ir_datasets` to use its catalogue"
         ) from None
-    return _read_ir_datasets(str(name), ir_datasets)
-
-
-def _json_lines(path: Path):
-    seen = set()
-    with open(path, encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-                key = row["_id"]
-            except (json.JSONDecodeError, KeyError, TypeError) as error:
-                raise ValueError(
-                    f"{path}, line {number}: not a JSON object with an '_id' ({error})"
-                ) from None
-            if not isinstance(key, str) or not key.strip():
-                raise ValueError(
-                    f"{path}, line {number}: ids must be non-empty strings, this is "
-                    f"{key!r}"
-                )
-            if key in seen:
-                raise ValueError(
-                    f"{path}, line {number}: the id {key!r} occurs twice; ids must be "
-                    "unique"
-                )
-            seen.add(key)
-            yield key, row
+    return _read_ir_datasets(str(name), ir_datasets.load(name))
 
 
 def _read_beir(folder: Path) -> Collection:
-    docs = {
-        key: Document(row.get("title", ""), row.get("text", ""))
-        for key, row in _json_lines(folder / "corpus.jsonl")
-    }
-    queries, info = {}, {}
-    for key, row in _json_lines(folder / "queries.jsonl"):
-        queries[key] = row["text"]
-        info[key] = {k: v for k, v in row.items() if k not in ("_id", "text")}
-    qrels: dict = {}
+    docs, queries, info, qrels = {}, {}, {}, {}
+    for key, row in _parsed(folder / "corpus.jsonl", _row, docs):
+        docs[key] = Document(row.get("title", ""), row.get("text", ""))
+    for key, row in _parsed(folder / "queries.jsonl", _row, queries):
+        queries[key] = row.pop("text")
+        info[key] = row
     for path in sorted((folder / "qrels").glob("*.tsv")):
         split = qrels.setdefault(path.stem, {})
-        with open(path, encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                if number == 1 or not line.strip():  # first line: column names
-                    continue
-                try:
-                    qid, did, grade = line.rstrip("\n").split("\t")
-                    grade = int(grade)
-                except ValueError:
-                    raise ValueError(
-                        f"{path}, line {number}: expected query, document, grade with "
-                        f"tabs between, got {line!r}"
-                    ) from None
-                if qid not in queries or did not in docs:
-                    raise ValueError(
-                        f"{path}, line {number}: judges {qid!r}, {did!r}, which the "
-                        "collection does not hold"
-                    )
-                split.setdefault(qid, {})[did] = grade
-    parts = [qrels[s] for s in qrels if s.startswith("test_")]
+        for qid, did, grade in _parsed(path, _judgement, queries, docs, after=1):
+            split.setdefault(qid, {})[did] = grade
+    parts = [judged for split, judged in qrels.items() if split.startswith("test_")]
     if parts and "test" not in qrels:
-        qrels["test"] = {qid: judged for part in parts for qid, judged in part.items()}
+        qrels["test"] = {qid: grades for part in parts for qid, grades in part.items()}
     return Collection(folder.name, docs, queries, qrels, info)
 
 
-def _read_ir_datasets(name: str, ir_datasets) -> Collection:
-    dataset = ir_datasets.load(name)
-    docs = {
-        d.doc_id: Document(
-            getattr(d, "title", "") or "",
-            d.default_text() if not hasattr(d, "text") else d.text,
-        )
-        for d in dataset.docs_iter()
-    }
-    queries = {q.query_id: q.default_text() for q in dataset.queries_iter()}
-    qrels: dict = {}
+def _parsed(path: Path, parse: Callable, *known: dict, after: int = 0) -> Iterator:
+    """`parse(line, *known)` of every line that is not blank, from line `after` + 1 on;
+    its errors name file and line.
+    """
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                if line.strip() and number > after:
+                    yield parse(line, *known)
+            except ValueError as error:
+                raise ValueError(f"{path}, line {number}: {error}") from None
+
+
+def _row(line: bytes, taken: dict) -> tuple[str, dict]:
+    """A JSON object's id, and the rest of it."""
+    try:
+        row = json.loads(line)
+        key = row["_id"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"not a JSON object with an '_id' ({error})") from None
+    if not isinstance(key, str) or not key.strip():
+        raise ValueError(f"ids must be non-empty strings, this is {key!r}")
+    if key in taken:
+        raise ValueError(f"the id {key!r} occurs twice; ids must be unique")
+    return row.pop("_id"), row
+
+
+def _judgement(line: bytes, queries: dict, docs: dict) -> tuple[str, str, int]:
+    text = line.decode()
+    try:
+        qid, did, grade = text.rstrip("\r\n").split("\t")
+        grade = int(grade)
+    except ValueError:
+        wanted = "expected query, document, grade with tabs between"
+        raise ValueError(f"{wanted}, got {text!r}") from None
+    if qid not in queries or did not in docs:
+        judged = f"judges {qid!r}, {did!r}"
+        raise ValueError(f"{judged}, which the collection does not hold")
+    return qid, did, grade
+
+
+def _read_ir_datasets(name: str, dataset) -> Collection:
+    docs, qrels = {}, {}
+    for doc in dataset.docs_iter():
+        text = doc.text if hasattr(doc, "text") else doc.default_text()
+        docs[doc.doc_id] = Document(getattr(doc, "title", "") or "", text)
     for row in dataset.qrels_iter():
         qrels.setdefault(row.query_id, {})[row.doc_id] = row.relevance
+    queries = {query.query_id: query.default_text() for query in dataset.queries_iter()}
     return Collection(name, docs, queries, {"test": qrels})
 
 
-def check_ids(
-    ids: Iterable[str], known: Iterable[str] = (), done: str = "added"
-) -> None:
+def check_ids(ids: Iterable[str], known: Iterable[str] = (), done="added") -> None:
     """Raise ValueError if an id is no string or blank, or occurs twice or in `known`;
     the message says that nothing was `done`.
     """
@@ -185,7 +171,8 @@ def check_ids(
     for key in ids:
         if not isinstance(key, str) or not key.strip():
             raise ValueError(f"ids must be non-empty strings, not {key!r}")
-        twice += [key] if key in taken else []
+        if key in taken:
+            twice.append(key)
         taken.add(key)
     if twice:
         raise ValueError(f"duplicate ids, nothing was {done}: {', '.join(twice[:5])}")

@@ -5,15 +5,14 @@ the sentence embedding (Reimers & Gurevych 2019). sentence-transformers does tha
 module adds the verified model, the cache and clear errors.
 """
 
-from __future__ import annotations
-
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from qrr_lib.embed.cache import EmbeddingCache, text_key
 from qrr_lib.embed.finder import model_folder
-from qrr_lib.embed.models import default_model, model_spec
+from qrr_lib.embed.models import model_spec
 
 
 class EncodedText(NamedTuple):
@@ -50,33 +49,29 @@ class TextEmbedder:
     def __init__(
         self, model: str | None = None, device: str | None = None, cache: bool = True
     ):
-        self.spec = model_spec(model or default_model())
+        self.spec = model_spec(model)
         self.name, self.dim = self.spec.name, self.spec.dim
         self._device = device
-        self._model = None
         self._cache = EmbeddingCache(self.spec) if cache else None
 
-    @property
+    @cached_property
     def model(self):
         """The `SentenceTransformer`, loaded once from a local, verified folder."""
-        if self._model is None:
-            folder = model_folder(self.name)
-            import torch
-            import transformers
-            from sentence_transformers import SentenceTransformer
+        folder = str(model_folder(self.name))
+        import transformers
+        from sentence_transformers import SentenceTransformer
 
-            transformers.utils.logging.disable_progress_bar()
-            device = self._device or (
-                "cuda"
-                if torch.cuda.is_available()
-                else "mps"
-                if torch.backends.mps.is_available()
-                else "cpu"
-            )
-            self._model = SentenceTransformer(
-                str(folder), device=device, local_files_only=True
-            )
-        return self._model
+        transformers.utils.logging.disable_progress_bar()
+        return SentenceTransformer(folder, device=self._device, local_files_only=True)
+
+    def with_cache(self, cache: bool) -> "TextEmbedder":
+        """An embedder with these very weights (loaded now, if they are not yet) that
+        keeps embeddings on disk; with False, one that reads and writes none: what the
+        clients of a service send belongs to them.
+        """
+        other = TextEmbedder(self.name, self._device, cache)
+        other.model = self.model
+        return other
 
     def encode(
         self, texts: list[str], batch_size: int = 32, progress: bool | None = None
@@ -98,25 +93,23 @@ class TextEmbedder:
         (N, D) float32 array, rows of norm 1. Longer texts than the
         model's limit (384 or 256 tokens) are cut off by the model.
         """
-        texts = _checked(texts)
+        texts = check_texts(texts)
         if not texts:
             return np.empty((0, self.dim), dtype=np.float32)
         keys = [text_key(text) for text in texts]
         found = self._cache.get(keys) if self._cache else {}
         missing = {key: text for key, text in zip(keys, texts) if key not in found}
         if missing:
-            show = len(missing) > 64 if progress is None else progress
             vectors = self.model.encode(
                 list(missing.values()),
                 batch_size=batch_size,
-                show_progress_bar=show,
+                show_progress_bar=len(missing) > 64 if progress is None else progress,
                 normalize_embeddings=True,
-                convert_to_numpy=True,
-            ).astype(np.float32)
-            fresh = dict(zip(missing, vectors))
+            )
+            fresh = dict(zip(missing, vectors.astype(np.float32)))
             if self._cache:
                 self._cache.put(fresh)
-            found.update(fresh)
+            found |= fresh
         return np.stack([found[key] for key in keys])
 
     def encode_with_tokens(
@@ -129,31 +122,13 @@ class TextEmbedder:
         special tokens are dropped. A text of characters that the model does not know at
         all (zero-width ones, say) has none.
         """
-        texts = _checked(texts)
+        texts = check_texts(texts)
         if not texts:
             return []
         outputs = self.model.encode(
-            texts,
-            batch_size=batch_size,
-            show_progress_bar=progress,
-            output_value=None,
-            convert_to_numpy=False,
+            texts, batch_size=batch_size, show_progress_bar=progress, output_value=None
         )
-        encoded = []
-        for out in outputs:
-            # first and last are <s> and </s> ([CLS] and [SEP])
-            real = slice(1, int(out["attention_mask"].sum()) - 1)
-            rows = out["token_embeddings"][real].float().cpu().numpy()
-            rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-            vector = out["sentence_embedding"].float().cpu().numpy()
-            encoded.append(
-                EncodedText(
-                    vector / np.linalg.norm(vector),
-                    rows,
-                    out["input_ids"][real].cpu().numpy(),
-                )
-            )
-        return encoded
+        return [_normalised(output) for output in outputs]
 
     def encode_tokens(
         self, texts: list[str], batch_size: int = 32, progress: bool = False
@@ -161,9 +136,8 @@ class TextEmbedder:
         """Embed every token in its context: a list of (T, D) float32 arrays, rows of
         norm 1, special tokens dropped.
         """
-        return [
-            text.tokens for text in self.encode_with_tokens(texts, batch_size, progress)
-        ]
+        encoded = self.encode_with_tokens(texts, batch_size, progress)
+        return [text.tokens for text in encoded]
 
     def token_strings(self, token_ids) -> list[str]:
         """Word pieces by their numbers, as the tokenizer writes them ("##" continues a
@@ -173,15 +147,25 @@ class TextEmbedder:
 
     def is_cut(self, text: str) -> bool:
         """True if the text has more word pieces than the model reads."""
-        return (
-            len(
-                self.model.tokenizer(text, truncation=False, verbose=False)["input_ids"]
-            )
-            > self.model.max_seq_length
-        )
+        pieces = self.model.tokenizer(text, truncation=False, verbose=False)
+        return len(pieces["input_ids"]) > self.model.max_seq_length
 
 
-def _checked(texts) -> list[str]:
+def _normalised(output: dict) -> EncodedText:
+    """What the model says about one text, without padding and special tokens."""
+    # first and last are <s> and </s> ([CLS] and [SEP])
+    real = slice(1, int(output["attention_mask"].sum()) - 1)
+    vector = output["sentence_embedding"].float().cpu().numpy()
+    tokens = output["token_embeddings"][real].float().cpu().numpy()
+    lengths = np.maximum(np.linalg.norm(tokens, axis=1, keepdims=True), 1e-12)
+    token_ids = output["input_ids"][real].cpu().numpy()
+    return EncodedText(vector / np.linalg.norm(vector), tokens / lengths, token_ids)
+
+
+def check_texts(texts) -> list[str]:
+    """The texts as a list; raises ValueError if one is no string or blank, or if they
+    are a single string.
+    """
     if isinstance(texts, str):
         raise ValueError("encode takes a list of texts; wrap a single one: [text]")
     texts = list(texts)
@@ -189,7 +173,6 @@ def _checked(texts) -> list[str]:
         if not isinstance(text, str):
             raise ValueError(f"text {i} is {type(text).__name__}, not str")
         if not text.strip():
-            raise ValueError(
-                f"text {i} is empty: remove it, or give it at least one word"
-            )
+            advice = "remove it, or give it at least one word"
+            raise ValueError(f"text {i} is empty: {advice}")
     return texts

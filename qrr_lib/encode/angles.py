@@ -1,133 +1,142 @@
-"""The angle head: a small MLP that maps an embedding to qubit angles, as in the
-course's brief (lesson 02).
+"""What every angle source shares: a check of its vectors, and a file (lessons 02, 07
+and 09).
+
+An angle source maps vectors (B, D) to angles (B, L, n, 2). This library has three: the
+two networks in `heads`, and `QubitMap`.
 """
 
-from __future__ import annotations
-
 import json
-import math
-import os
+from pathlib import Path
+from typing import Self
 
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
+import qrr_lib.encode
 from qrr_lib.encode.circuit import Circuit
-from qrr_lib.files import atomic_path, read_tensors
+from qrr_lib.encode.fingerprint import fingerprint
+from qrr_lib.files import atomic_path, data_dir, read_tensors
+
+HEADS = ("QubitAnglePredictor", "EquatorialHead")
+SOURCES = (*HEADS, "QubitMap")  # that can be saved
 
 
-def check_vectors(vectors, dim: int) -> torch.Tensor:
+def check_vectors(vectors, dim: int | None = None) -> torch.Tensor:
     """Return (B, D) vectors as a tensor, or raise ValueError that says what is wrong:
-    shape, width, NaN or infinity.
+    shape, a width other than `dim`, NaN or infinity.
     """
     vectors = torch.as_tensor(vectors)
     if vectors.ndim != 2:
         raise ValueError(
-            f"expected a batch of embeddings of shape (B, {dim}), got shape "
+            f"expected a batch of embeddings of shape (B, {dim or 'D'}), got shape "
             f"{tuple(vectors.shape)}"
         )
-    if vectors.shape[1] != dim:
+    if dim not in (None, vectors.shape[1]):
         raise ValueError(
             f"these embeddings have {vectors.shape[1]} numbers, this head was made for "
-            f"{dim}: "
-            "use the embedding model that the head belongs to, or make a head of that "
-            "width"
+            f"{dim}: use the embedding model that the head belongs to, or make a head "
+            "of that width"
         )
-    if not torch.isfinite(vectors).all():
-        bad = (~torch.isfinite(vectors)).any(dim=1).nonzero()[0].item()
+    finite = torch.isfinite(vectors).all(dim=1)
+    if not finite.all():
         raise ValueError(
-            f"embedding {bad} holds NaN or infinity; embed that text again"
+            f"embedding {finite.int().argmin()} holds NaN or infinity; embed that text "
+            "again"
         )
     return vectors
 
 
-class QubitAnglePredictor(nn.Module):
-    """Embedding → 256 → 256 → angles: (B, D) → (B, L, n, 2), θ in [0, π] and γ in [0,
-    2π].
-
-    ReLU between the layers, a sigmoid scaled to each range at the end, Xavier-uniform
-    weights and zero biases (Glorot & Bengio 2010). The defaults are the brief's: 768 →
-    256 → 256 → 2, 263,170 parameters. Derived in lesson 02.
-
-    Parameters
-    ----------
-    embedding_dim, hidden_dim : int
-    circuit : Circuit
-        Fixes how many angles come out: 2·L·n.
-    seed : int or None
-        Seed of the initial weights; None draws from torch's global generator.
+class AngleSource(nn.Module):
+    """An angle source that can be saved: `SETTINGS` names the arguments from which its
+    class makes it again, all but the weights. It has a `circuit`, and as
+    `embedding_dim` its D, or None before it is fitted.
     """
 
-    def __init__(
-        self,
-        embedding_dim: int = 768,
-        hidden_dim: int = 256,
-        circuit: Circuit | None = None,
-        seed: int | None = None,
-    ):
-        super().__init__()
-        self.embedding_dim = embedding_dim
-        self.hidden_dim = hidden_dim
-        self.circuit = circuit or Circuit()
-        n_angles = math.prod(self.circuit.angle_shape)
-        self.layers = nn.Sequential(
-            nn.Linear(embedding_dim, hidden_dim),
-            nn.ReLU(),  # (B, D) -> (B, H)
-            nn.Linear(hidden_dim, hidden_dim),
-            nn.ReLU(),  # (B, H) -> (B, H)
-            nn.Linear(hidden_dim, n_angles),  # (B, H) -> (B, 2·L·n)
-        )
-        generator = None if seed is None else torch.Generator().manual_seed(seed)
-        for layer in self.layers:
-            if isinstance(layer, nn.Linear):
-                nn.init.xavier_uniform_(layer.weight, generator=generator)
-                nn.init.zeros_(layer.bias)
-        # of θ and γ
-        self.register_buffer(
-            "ranges", torch.tensor([math.pi, 2 * math.pi]), persistent=False
-        )
+    SETTINGS: tuple[str, ...] = ("embedding_dim", "circuit")
 
-    def forward(self, embeddings: torch.Tensor) -> torch.Tensor:
-        """Map (B, D) embeddings to (B, L, n, 2) angles; raises ValueError on another
-        width.
-        """
-        if embeddings.shape[-1] != self.embedding_dim:
-            check_vectors(embeddings, self.embedding_dim)
-        # (B, L, n, 2)
-        raw = self.layers(embeddings).unflatten(-1, self.circuit.angle_shape)
-        return torch.sigmoid(raw) * self.ranges
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Write weights and shape to one safetensors file, atomically."""
-        from safetensors.torch import save_file
-
-        about = {
-            "kind": "QubitAnglePredictor",
-            "embedding_dim": self.embedding_dim,
-            "hidden_dim": self.hidden_dim,
-            "circuit": self.circuit.to_dict(),
-        }
-        with atomic_path(path) as partial:
-            save_file(self.state_dict(), partial, metadata={"qrr": json.dumps(about)})
+    def save(self, path: str | Path, provenance: dict | None = None) -> None:
+        """Call `save_source`."""
+        save_source(self, path, provenance)
 
     @classmethod
-    def load(
-        cls, path: str | os.PathLike, embedding_dim: int | None = None
-    ) -> QubitAnglePredictor:
-        """Read a head; with `embedding_dim`, raise ValueError if it was trained for
-        another embedding size.
-        """
-        metadata, weights = read_tensors(path)
-        about = json.loads(metadata.get("qrr", "{}"))
-        if about.get("kind") != "QubitAnglePredictor":
-            raise ValueError(f"{path} is not a saved QubitAnglePredictor")
-        if embedding_dim not in (None, about["embedding_dim"]):
-            raise ValueError(
-                f"the head in {path} was trained for {about['embedding_dim']}-d "
-                f"embeddings, not {embedding_dim}-d: "
-                "load the one of your embedding model, or train one"
-            )
-        head = cls(
-            about["embedding_dim"], about["hidden_dim"], Circuit(**about["circuit"])
+    def load(cls, path: str | Path, embedding_dim: int | None = None) -> Self:
+        """Read a file of this class; errors as in `load_source`."""
+        return load_source(path, embedding_dim, (cls.__name__,))[0]
+
+
+def save_source(
+    source: AngleSource, path: str | Path, provenance: dict | None = None
+) -> None:
+    """Write settings, weights and origin (data, seed, α, date) of an angle source to
+    one safetensors file, atomically.
+
+    Raises ValueError for what is no angle source of this library, or is not fitted.
+    """
+    kind = type(source).__name__
+    if kind not in SOURCES:
+        raise ValueError(
+            f"save_source keeps {', '.join(SOURCES)}; a {kind} is here to be compared "
+            "with, not to be shipped"
         )
-        head.load_state_dict(weights)
-        return head
+    if source.embedding_dim is None:
+        raise ValueError(f"this {kind} is not fitted: there is nothing to save")
+    about = {"kind": kind} | {name: getattr(source, name) for name in source.SETTINGS}
+    about["sha256"] = fingerprint(source)
+    metadata = {"qrr": json.dumps(about, default=Circuit.to_dict)}
+    metadata["provenance"] = json.dumps(provenance or {})
+    weights = {k: tensor.contiguous() for k, tensor in source.state_dict().items()}
+    with atomic_path(path) as partial:
+        save_file(weights, partial, metadata)
+
+
+def load_source(
+    path: str | Path, embedding_dim: int | None = None, kinds: tuple[str, ...] = SOURCES
+) -> tuple[AngleSource, dict]:
+    """Read a file of `save_source`: (angle source, provenance).
+
+    Raises FileNotFoundError, or ValueError if the file holds none of `kinds`, was
+    changed, or (with `embedding_dim`) belongs to another embedding size.
+    """
+    metadata, weights = read_tensors(path)
+    settings = json.loads(metadata.get("qrr", "{}"))
+    kind = settings.pop("kind", None)
+    if kind not in kinds:
+        raise ValueError(f"{path} is not a saved {' or '.join(kinds)}")
+    sha256 = settings.pop("sha256", None)  # the course's heads were saved without
+    if "circuit" in settings:
+        settings["circuit"] = Circuit(**settings["circuit"])
+    source = getattr(qrr_lib.encode, kind)(**settings)
+    source.load_state_dict(weights, assign=True)
+    if sha256 not in (None, fingerprint(source)):
+        raise ValueError(
+            f"{path} is damaged or was changed: its hash does not match; fit or train "
+            "it again"
+        )
+    if embedding_dim not in (None, source.embedding_dim):
+        raise ValueError(
+            f"the {'head' if kind in HEADS else 'map'} in {path} was trained for "
+            f"{source.embedding_dim}-d embeddings, not {embedding_dim}-d: load the one "
+            "of your embedding model, or train one"
+        )
+    return source.float(), json.loads(metadata.get("provenance", "{}"))
+
+
+def load_head(
+    path: str | Path, embedding_dim: int | None = None
+) -> tuple[AngleSource, dict]:
+    """Read a trained head: (head, provenance); errors as in `load_source`."""
+    return load_source(path, embedding_dim, HEADS)
+
+
+def course_head(model: str, arm: str = "one_qubit") -> tuple[AngleSource, dict]:
+    """The head that comes with the course for an embedding model: (head, provenance);
+    arm "one_qubit" or "qubits_64" (lesson 07).
+    """
+    path = data_dir() / "heads" / f"course_{arm}_{model}.safetensors"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"the course has no trained head {arm!r} for {model!r}: train one with "
+            "train_head (lesson 07)"
+        )
+    return load_head(path)

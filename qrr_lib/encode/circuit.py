@@ -5,11 +5,11 @@ layers (data re-uploading, Pérez-Salinas et al. 2020) and, with `trailing=True`
 more after the last.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
+
+from qrr_lib.checks import whole_number
 
 ENTANGLERS = ("none", "cz_ring", "cnot_chain")
 # of a statevector; product states with one layer take any number of qubits
@@ -55,11 +55,8 @@ class Circuit:
 
     def __post_init__(self):
         for name in ("n_qubits", "n_layers"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(
-                    f"{name} must be a whole number from 1 up, not {value!r}"
-                )
+            value = whole_number(name, getattr(self, name))
+            object.__setattr__(self, name, value)  # the class is frozen
         if self.entangler not in ENTANGLERS:
             raise ValueError(
                 f"unknown entangler {self.entangler!r}; choose one of "
@@ -72,8 +69,7 @@ class Circuit:
         if self.n_qubits > MAX_QUBITS and not self.is_product:
             raise ValueError(
                 f"{self.n_qubits} entangled qubits need 2**{self.n_qubits} amplitudes; "
-                f"at most {MAX_QUBITS} are allowed, "
-                "or take entangler='none'"
+                f"at most {MAX_QUBITS} are allowed, or take entangler='none'"
             )
 
     @property

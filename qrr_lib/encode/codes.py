@@ -2,13 +2,14 @@
 vectors (lesson 09).
 """
 
-from __future__ import annotations
-
 import functools
 import math
 
 import numpy as np
 import torch
+from torch import nn
+
+from qrr_lib.encode.formulas import bloch_vectors
 
 BITS = (4, 8)  # that an angle may take in a code
 
@@ -43,9 +44,8 @@ def angles_to_codes(angles: torch.Tensor, bits: int = 8) -> np.ndarray:
             f"have shape {tuple(angles.shape)}"
         )
     levels = 2 ** check_bits(bits)
-    steps = angles[:, 0].detach().float() * torch.tensor(
-        [levels / math.pi, levels / (2 * math.pi)]
-    )
+    per_radian = torch.tensor([levels / math.pi, levels / (2 * math.pi)])
+    steps = angles[:, 0].detach().float() * per_radian
     codes = steps.floor().clamp(0, levels - 1).to(torch.uint8).cpu().numpy()
     return codes if bits == 8 else codes[..., 0] << 4 | codes[..., 1]
 
@@ -54,16 +54,12 @@ def codes_to_angles(codes: np.ndarray) -> torch.Tensor:
     """The angles in the middle of the steps: codes (B, n, 2) or (B, n) uint8 → (B, 1,
     n, 2) float32.
     """
-    codes = np.asarray(codes)
-    steps, levels = (
-        (codes, 256)
-        if codes.ndim == 3
-        else (np.stack([codes >> 4, codes & 15], axis=-1), 16)
-    )
-    middle = torch.as_tensor(steps.astype(np.float32)) + 0.5
-    return (middle * torch.tensor([math.pi / levels, 2 * math.pi / levels])).unsqueeze(
-        1
-    )
+    codes, levels = np.asarray(codes), 256
+    if codes.ndim == 2:  # a byte a qubit
+        codes, levels = np.stack([codes >> 4, codes & 15], axis=-1), 16
+    middle = torch.as_tensor(codes.astype(np.float32)) + 0.5
+    steps = torch.tensor([math.pi / levels, 2 * math.pi / levels])
+    return (middle * steps).unsqueeze(1)
 
 
 @functools.cache
@@ -74,16 +70,11 @@ def bloch_table(bits: int = 8) -> np.ndarray:
     The fourth number is 0: a row of 16 bytes is copied in one step, which makes looking
     up twice as fast.
     """
-    every = (
-        np.arange(256**2, dtype="<u2").view(np.uint8).reshape(-1, 1, 2)
-        if bits == 8
-        else np.arange(256, dtype=np.uint8)[:, None]
-    )
-    theta, gamma = codes_to_angles(every)[:, 0, 0].double().numpy().T
-    rows = np.broadcast_arrays(
-        np.sin(theta) * np.cos(gamma), np.sin(theta) * np.sin(gamma), np.cos(theta), 0
-    )
-    table = np.stack(rows, axis=-1).astype(np.float32)
+    every = np.arange(256, dtype=np.uint8)[:, None]
+    if bits == 8:
+        every = np.arange(256**2, dtype="<u2").view(np.uint8).reshape(-1, 1, 2)
+    vectors = bloch_vectors(codes_to_angles(every).double())[:, 0]
+    table = nn.functional.pad(vectors, (0, 1)).float().numpy()
     table.flags.writeable = False
     return table
 
@@ -92,14 +83,11 @@ def codes_to_features(codes: np.ndarray) -> np.ndarray:
     """Look codes of T tokens up in `bloch_table`: (T, 4n) float32, so that the inner
     product of two rows is Σ nᵢ·mᵢ.
     """
-    # (T, n)
-    rows, bits = (
-        (np.ascontiguousarray(codes).view("<u2")[..., 0], 8)
-        if codes.ndim == 3
-        else (codes, 4)
-    )
-    # 16 bytes at a time
-    return bloch_table(bits).view(np.complex128)[:, 0].take(rows).view(np.float32)
+    table, rows = bloch_table(4), codes
+    if codes.ndim == 3:
+        table, rows = bloch_table(8), np.ascontiguousarray(codes).view("<u2")[..., 0]
+    # a row of 16 bytes at a time, as if it were one complex number
+    return table.view(np.complex128)[:, 0].take(rows).view(np.float32)
 
 
 def codes_to_bloch(codes: np.ndarray) -> np.ndarray:

@@ -1,100 +1,178 @@
-"""How alike two encoded texts are: overlap, fidelity, and their closed forms on the
-Bloch sphere (lesson 03).
+"""The similarities by name, each one small object: what a state is kept as, how pairs
+compare, and how they fold into an inner product (lessons 03, 06, 07, 09 and 14).
 
-A qubit's state is a point n on the unit sphere. For two qubits in states n and m the
-fidelity is F = (1 + n·m)/2 (Nielsen & Chuang, section 9.2.2), and for n qubits that are
-not entangled it is the product of such factors.
+Whatever compares states calls these: reranking, training, MaxSim, one inner product. A
+further similarity is one more class and one more line in `SIMILARITIES`.
+
+A *row* is what is kept of a state: a statevector (2**n,), or the Bloch vectors (n, 3)
+of its qubits.
 """
-
-from __future__ import annotations
 
 import torch
 
-TINY = 1e-12  # smallest factor a logarithm sees: opposite points have fidelity 0
+from qrr_lib.encode.backends import encode
+from qrr_lib.encode.circuit import MAX_QUBITS, Circuit
+from qrr_lib.encode.formulas import (
+    TINY,
+    bloch_vectors,
+    fidelity,
+    local_fidelity,
+    log_fidelity,
+    overlap,
+    reduced_bloch_vectors,
+)
+from qrr_lib.encode.pauli import MAX_PAULI_QUBITS, pauli_features
 
 
-def overlap(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """|⟨a|b⟩| of every pair: states (A, 2**n) and (B, 2**n) → (A, B) in [0, 1].
+class Similarity:
+    """One way to compare states, as a number in [0, 1]."""
 
-    The brief's similarity.
-    """
-    return (a.conj() @ b.to(a.dtype).T).abs().clamp(max=1.0)
+    name = ""
 
+    def check(self, circuit: Circuit) -> None:
+        """Raise ValueError if states of this circuit cannot be compared so."""
 
-def fidelity(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """|⟨a|b⟩|² of every pair: states (A, 2**n) and (B, 2**n) → (A, B) in [0, 1]."""
-    inner = a.conj() @ b.to(a.dtype).T
-    return (inner.real**2 + inner.imag**2).clamp(max=1.0)
+    def rows(self, angles: torch.Tensor, circuit: Circuit, backend: str | None = None):
+        """Angles (B, L, n, 2) → rows: (B, 2**n) states or (B, n, 3) Bloch vectors.
 
+        `backend` computes the states (see `encode`). None takes the closed form on the
+        Bloch sphere wherever a circuit has one; so do product states of more than 12
+        qubits, which never become statevectors.
+        """
+        if has_closed_form(circuit) and (
+            backend is None or circuit.n_qubits > MAX_QUBITS
+        ):
+            return bloch_vectors(angles)
+        return encode(angles, circuit, backend or "torch")
 
-def bloch_vectors(angles: torch.Tensor) -> torch.Tensor:
-    """Bloch vectors (sin θ cos γ, sin θ sin γ, cos θ) of a product state: angles (B, 1,
-    n, 2) → (B, n, 3), rows of norm 1.
+    def pairs(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """Similarity of every pair of rows: A and B of them → (A, B) in [0, 1]."""
+        raise NotImplementedError
 
-    Raises ValueError for more than one layer: rotations of a second layer act on a
-    state that is no longer |0⟩.
-    """
-    if angles.ndim != 4 or angles.shape[-1] != 2:
+    def logits(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """What a loss wants of every pair: a logarithm where similarities multiply."""
+        return self.pairs(a, b)
+
+    def fold(self, n_qubits: int) -> tuple[float, int]:
+        """(c, width): similarity = c + (1 − c)·φ·φ', φ of `width` numbers (lesson 14).
+
+        Raises ValueError where there is no such inner product, or too long a one.
+        """
         raise ValueError(
-            f"expected angles of shape (B, 1, n, 2), got {tuple(angles.shape)}"
+            f"{self.name} of {n_qubits} qubits does not fold into one short vector: "
+            "take 'local_fidelity' (3 numbers a qubit), or 'fidelity' with at most "
+            f"{MAX_PAULI_QUBITS} qubits (4**n - 1 numbers)"
         )
-    if angles.shape[1] != 1:
+
+    def features(self, rows: torch.Tensor) -> torch.Tensor:
+        """The φ of `fold`: rows → (B, width), of norm 1 at most."""
+        return rows.flatten(1) / rows.shape[1] ** 0.5
+
+
+class Fidelity(Similarity):
+    """F = |⟨a|b⟩|²."""
+
+    name = "fidelity"
+
+    def pairs(self, a, b):
+        return fidelity(a, b) if a.is_complex() else log_fidelity(a, b).exp()
+
+    def logits(self, a, b):
+        if a.is_complex():
+            return fidelity(a, b).clamp(min=TINY).log()
+        return log_fidelity(a, b)
+
+    def fold(self, n_qubits):
+        if n_qubits > MAX_PAULI_QUBITS:
+            return super().fold(n_qubits)
+        return 0.5**n_qubits, 4**n_qubits - 1
+
+    def features(self, rows):
+        return pauli_features(rows)
+
+
+class Overlap(Fidelity):
+    """√F = |⟨a|b⟩|, the brief's similarity."""
+
+    name = "overlap"
+
+    def pairs(self, a, b):
+        return overlap(a, b) if a.is_complex() else (log_fidelity(a, b) / 2).exp()
+
+    def fold(self, n_qubits):
         raise ValueError(
-            "Bloch vectors straight from angles need one layer, these angles have "
-            f"{angles.shape[1]}: "
-            "encode the state, then use reduced_bloch_vectors"
+            "the overlap |<a|b>| is the square root of the fidelity and no inner "
+            "product of features, so no vector index can search by it: take "
+            "similarity='fidelity', or rerank in two stages (Reranker)"
         )
-    theta, gamma = angles[:, 0].unbind(-1)  # (B, n) each
-    return torch.stack(
-        [theta.sin() * gamma.cos(), theta.sin() * gamma.sin(), theta.cos()], dim=-1
-    )
 
 
-def reduced_bloch_vectors(states: torch.Tensor) -> torch.Tensor:
-    """Bloch vector of each qubit on its own (⟨X⟩, ⟨Y⟩, ⟨Z⟩): states (B, 2**n) → (B, n,
-    3).
+class LocalFidelity(Similarity):
+    """Mean over qubits of (1 + nᵢ·mᵢ)/2."""
 
-    Shorter than 1 where the qubit is entangled with others: its reduced state is mixed.
-    """
-    batch, n = len(states), states.shape[1].bit_length() - 1
-    vectors = []
-    for q in range(n):
-        # amplitudes with qubit q in |0>, in |1>
-        zero, one = states.view(batch, 2**q, 2, -1).unbind(2)
-        cross = (zero.conj() * one).sum(dim=(1, 2))
-        z = (zero.abs() ** 2 - one.abs() ** 2).sum(dim=(1, 2))
-        vectors.append(torch.stack([2 * cross.real, 2 * cross.imag, z], dim=-1))
-    return torch.stack(vectors, dim=1)
+    name = "local_fidelity"
 
+    def rows(self, angles, circuit, backend=None):
+        if has_closed_form(circuit) and backend in (None, "torch"):
+            return bloch_vectors(angles)
+        return reduced_bloch_vectors(encode(angles, circuit, backend or "torch"))
 
-def log_fidelity(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """log Π(1 + nᵢ·mᵢ)/2 of every pair of product states: Bloch vectors (A, n, 3), (B,
-    n, 3) → (A, B), at most 0.
+    def pairs(self, a, b):
+        return local_fidelity(a, b)
 
-    The sum of logarithms stays finite where the product would underflow: 256 random
-    qubits give about e⁻²⁵⁶. Vectors in half precision are summed, and returned, in
-    float32.
-    """
-    smallest = max(TINY, torch.finfo(a.dtype).tiny)
-    total = torch.zeros(
-        a.shape[0],
-        b.shape[0],
-        dtype=torch.promote_types(a.dtype, torch.float32),
-        device=a.device,
-    )
-    for q in range(a.shape[1]):  # one (A, B) matrix at a time: memory stays A·B
-        factor = ((1 + a[:, q] @ b[:, q].T) / 2).clamp(smallest, 1.0)
-        total = total + factor.to(total.dtype).log()
-    return total
+    def fold(self, n_qubits):
+        return 0.5, 3 * n_qubits
 
 
-def local_fidelity(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Mean over qubits of (1 + nᵢ·mᵢ)/2 for every pair: Bloch vectors (A, n, 3), (B, n,
-    3) → (A, B) in [0, 1].
+class GeometricFidelity(Similarity):
+    """F^(1/n), of product states of one layer."""
 
-    One matrix product of 3n columns, so an inner-product index can serve it. For
-    one-qubit reduced states this is a projected quantum kernel with a linear outer
-    function (Huang et al. 2021).
-    """
-    n = a.shape[1]
-    return ((1 + a.flatten(1) @ b.flatten(1).T / n) / 2).clamp(0.0, 1.0)
+    name = "geometric_fidelity"
+
+    def check(self, circuit):
+        if not has_closed_form(circuit):
+            raise ValueError(
+                "geometric_fidelity needs a product state of one layer; use 'fidelity' "
+                "for entangled circuits"
+            )
+
+    def rows(self, angles, circuit, backend=None):
+        return bloch_vectors(angles)
+
+    def pairs(self, a, b):
+        return self.logits(a, b).exp()
+
+    def logits(self, a, b):
+        return log_fidelity(a, b) / a.shape[1]
+
+    def fold(self, n_qubits):
+        return (0.5, 3) if n_qubits == 1 else super().fold(n_qubits)
+
+
+class Cosine(Similarity):
+    """(1 + cosine)/2 of unit vectors: what classical rivals are compared by."""
+
+    name = "cosine"
+
+    def pairs(self, a, b):
+        return (1 + a @ b.T) / 2
+
+
+SIMILARITIES = {
+    kind.name: kind() for kind in (Overlap, Fidelity, LocalFidelity, GeometricFidelity)
+}
+COSINE = Cosine()
+
+
+def similarity_named(name: str) -> Similarity:
+    """Look a similarity up; ValueError lists the names."""
+    if name not in SIMILARITIES:
+        raise ValueError(
+            f"unknown similarity {name!r}; choose one of {', '.join(SIMILARITIES)}"
+        )
+    return SIMILARITIES[name]
+
+
+def has_closed_form(circuit: Circuit) -> bool:
+    """True where Bloch vectors follow from angles directly: one layer, a product."""
+    return circuit.is_product and circuit.n_layers == 1

@@ -2,14 +2,14 @@
 twice (lesson 14).
 """
 
-from __future__ import annotations
-
 import glob
 import hashlib
 import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
+
+from qrr_lib.engine.extra import package
 
 
 def read_parts(path: Path, rows: int, place: int = 0) -> Iterator[tuple[int, list]]:
@@ -19,13 +19,9 @@ def read_parts(path: Path, rows: int, place: int = 0) -> Iterator[tuple[int, lis
     number.
     """
     if path.suffix == ".parquet":
-        from pyarrow import parquet
-
-        file = parquet.ParquetFile(path)
-        yield from (
-            (group, file.read_row_group(group).to_pylist())
-            for group in range(place, file.num_row_groups)
-        )
+        file = package("pyarrow.parquet").ParquetFile(path)
+        for group in range(place, file.num_row_groups):
+            yield group, file.read_row_group(group).to_pylist()
         return
     with open(path, "rb") as file:
         file.seek(place)
@@ -47,6 +43,20 @@ def read_record(line) -> tuple[str, str] | None:
     if not (text := f"{row.get('title') or ''} {row.get('text') or ''}".strip()):
         raise ValueError(f"the document {key!r} has no text")
     return key, text
+
+
+def new_record(line, seen: dict[str, str], where: str) -> bytes:
+    """What a line adds to its block's digest, nothing if it is blank; notes in `seen`
+    where its id stands. ValueError for a malformed line or an id that was there before.
+    """
+    record = read_record(line)
+    if record is None:
+        return b""
+    key = record[0]
+    if key in seen:
+        raise ValueError(f"the id {key!r} occurs twice, first in {seen[key]}")
+    seen[key] = where
+    return "\0".join(record).encode("utf-8", "surrogatepass")
 
 
 def plan_blocks(
@@ -78,45 +88,24 @@ def plan_blocks(
     if not isinstance(rows, int) or rows < 1:
         raise ValueError(f"rows must be a whole number from 1 up, not {rows!r}")
     blocks, skipped, seen = [], [], {}
-    for path in [
-        Path(name)
-        for pattern in inputs
-        for name in sorted(glob.glob(str(pattern))) or [pattern]
-    ]:
-        number = 0
+    found = [sorted(glob.glob(str(pattern))) or [pattern] for pattern in inputs]
+    for path in map(Path, itertools.chain(*found)):
+        first = 1  # number of a part's first line
         for place, lines in read_parts(path, rows):
             digest = hashlib.sha256(json.dumps(settings).encode())
             drop = []
-            first = number + 1
-            for at, line in enumerate(lines):
-                number += 1
+            for number, line in enumerate(lines, first):
                 try:
-                    if (record := read_record(line)) and record[0] in seen:
-                        raise ValueError(
-                            f"the id {record[0]!r} occurs twice, first in "
-                            f"{seen[record[0]]}"
-                        )
-                    if record:
-                        seen[record[0]] = f"{path.name}, line {number}"
-                        digest.update(
-                            "\0".join(record).encode("utf-8", "surrogatepass")
-                        )
+                    digest.update(new_record(line, seen, f"{path.name}, line {number}"))
                 except ValueError as error:  # broken JSON is one, too
+                    wrong = f"{path}, line {number}: {error}"
                     if bad == "stop":
-                        raise ValueError(
-                            f"{path}, line {number}: {error}. Mend it, or ask to skip "
-                            "bad lines"
-                        ) from None
-                    skipped.append(f"{path}, line {number}: {error}")
-                    drop.append(at)
-            mark = digest.hexdigest()[:12]
-            blocks.append(
-                {
-                    "file": str(path.resolve()),
-                    "place": place,
-                    "rows": rows,
-                    "drop": drop,
-                    "name": f"{path.stem}-{first:09d}-{mark}.parquet",
-                }
-            )
+                        hint = "Mend it, or ask to skip bad lines"
+                        raise ValueError(f"{wrong}. {hint}") from None
+                    skipped.append(wrong)
+                    drop.append(number - first)
+            name = f"{path.stem}-{first:09d}-{digest.hexdigest()[:12]}.parquet"
+            block = {"file": str(path.resolve()), "place": place, "rows": rows}
+            blocks.append(block | {"drop": drop, "name": name})
+            first += len(lines)
     return blocks, skipped

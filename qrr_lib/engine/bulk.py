@@ -2,9 +2,6 @@
 needs the extra `[scale]`).
 """
 
-from __future__ import annotations
-
-import hashlib
 import json
 import logging
 import os
@@ -15,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qrr_lib.encode.fingerprint import fingerprint
 from qrr_lib.engine.blocks import plan_blocks, read_parts, read_record
 from qrr_lib.engine.extra import EngineError, package
 from qrr_lib.files import atomic_path
@@ -32,37 +30,25 @@ class BlockWorker:
         self.embedder = make_embedder()
         self.features = HybridFeatures(scorer)
         self.output = output
-        self.batch_size = batch_size
+        self.batch = batch_size
 
     def __call__(self, batch: dict) -> dict:
-        return {
-            "rows": np.array([self.write(json.loads(block)) for block in batch["item"]])
-        }
+        rows = [self.write(json.loads(block)) for block in batch["item"]]
+        return {"rows": np.array(rows)}
 
     def write(self, block: dict) -> int:
         """Do one block; returns its number of documents."""
         arrow, parquet = package("pyarrow"), package("pyarrow.parquet")
         _, lines = next(read_parts(Path(block["file"]), block["rows"], block["place"]))
-        records = filter(
-            None,
-            (
-                read_record(line)
-                for at, line in enumerate(lines)
-                if at not in block["drop"]
-            ),
-        )
-        ids, texts = zip(*records) if (records := list(records)) else ((), ())
-        vectors = self.embedder.encode(
-            list(texts), batch_size=self.batch_size, progress=False
-        )
+        good = [line for at, line in enumerate(lines) if at not in block["drop"]]
+        records = [record for record in map(read_record, good) if record]
+        ids, texts = [key for key, _ in records], [text for _, text in records]
+        vectors = self.embedder.encode(texts, batch_size=self.batch, progress=False)
+        states = self.features.states(vectors)
         columns = {"id": arrow.array(ids, arrow.string())}
-        for name, values in (
-            ("vector", vectors),
-            ("state", self.features.states(vectors)),
-        ):
-            columns[name] = arrow.FixedSizeListArray.from_arrays(
-                arrow.array(values.ravel()), values.shape[1]
-            )
+        for name, rows in {"vector": vectors, "state": states}.items():
+            flat = arrow.array(rows.ravel())
+            columns[name] = arrow.FixedSizeListArray.from_arrays(flat, rows.shape[1])
         with atomic_path(self.output / block["name"]) as partial:
             parquet.write_table(arrow.table(columns), partial)
         return len(ids)
@@ -72,12 +58,9 @@ def placement(resources: dict, workers: int | None = None) -> tuple[int, int, in
     """A cluster's resources → (workers, GPUs of each, texts per batch): one worker a
     GPU if there are any, else one a CPU.
     """
-    gpus = int(resources.get("GPU", 0))
-    return (
-        workers or gpus or max(1, int(resources.get("CPU", 1))),
-        int(gpus > 0),
-        GPU_BATCH if gpus else CPU_BATCH,
-    )
+    if gpus := int(resources.get("GPU", 0)):
+        return workers or gpus, 1, GPU_BATCH
+    return workers or max(1, int(resources.get("CPU", 1))), 0, CPU_BATCH
 
 
 def embed_files(
@@ -101,20 +84,35 @@ def embed_files(
     """
     if engine not in ("ray", "local"):
         raise ValueError(f"unknown engine {engine!r}; take 'ray' or 'local'")
-    start, output, embedder = time.perf_counter(), Path(output), make_embedder()
-    weights = hashlib.sha256(
-        b"".join(
-            v.numpy().tobytes()
-            for v in getattr(scorer.angles, "state_dict", dict)().values()
-        )
-    ).hexdigest()
-    settings = {
-        "model": embedder.name,
-        "head": weights,
-        **HybridFeatures(scorer).about(embedder.dim),
-    }
+    start = time.perf_counter()
+    output, embedder = Path(output), make_embedder()
+    features = HybridFeatures(scorer)
+    settings = {"model": embedder.name, "head": fingerprint(scorer.angles)}
+    settings["circuit"] = str(features.codec.circuit)
+    settings |= features.about(embedder.dim)
     blocks, skipped = plan_blocks(inputs, settings, rows, bad)
     output.mkdir(parents=True, exist_ok=True)
+    todo = missing_blocks(blocks, output)
+    documents = 0
+    if engine == "local":
+        worker = BlockWorker(lambda: embedder, scorer, output, CPU_BATCH)
+        documents = sum(map(worker.write, todo))
+    elif todo:
+        worker = (make_embedder, scorer, output.resolve())
+        documents = _on_ray(todo, worker, workers, address)
+    return {
+        "blocks": len(blocks),
+        "done_before": len(blocks) - len(todo),
+        "documents": documents,
+        "skipped": skipped,
+        "seconds": time.perf_counter() - start,
+    }
+
+
+def missing_blocks(blocks: list[dict], output: Path) -> list[dict]:
+    """Blocks whose file is not in the folder; ValueError if it holds a file of another
+    plan.
+    """
     # a killed worker leaves .name.partial-...
     there = {path.name for path in output.glob("[!.]*.parquet")}
     if strange := sorted(there - {block["name"] for block in blocks}):
@@ -122,67 +120,45 @@ def embed_files(
             f"{output} holds blocks of another input, model, head or block size "
             f"({strange[0]}, ...): take an empty folder"
         )
-    todo = [block for block in blocks if block["name"] not in there]
-    report = {
-        "blocks": len(blocks),
-        "done_before": len(there),
-        "documents": 0,
-        "skipped": skipped,
-    }
-    if engine == "local":
-        worker = BlockWorker(lambda: embedder, scorer, output, CPU_BATCH)
-        report["documents"] = sum(worker.write(block) for block in todo)
-    elif todo:
-        report["documents"] = _on_ray(
-            todo, (make_embedder, scorer, output.resolve()), workers, address
-        )
-    return report | {"seconds": time.perf_counter() - start}
+    return [block for block in blocks if block["name"] not in there]
 
 
-def _on_ray(
-    todo: list[dict], worker: tuple, workers: int | None, address: str | None
-) -> int:
+def _on_ray(todo: list[dict], worker: tuple, workers, address) -> int:
+    """Do blocks on the cluster that is running, or on one that is started for them."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray = package("ray")
-    data = package("ray.data")
-    ours = not package("ray").is_initialized()
+    package("ray.data")
+    ours = not ray.is_initialized()
+    quiet = {"logging_level": "ERROR", "log_to_driver": False}
+    dashboard = None if address else False
     try:
         if ours:
-            ray.init(
-                address=address,
-                logging_level="ERROR",
-                log_to_driver=False,
-                include_dashboard=None if address else False,
-            )
-        count, gpus, batch = placement(ray.cluster_resources(), workers)
-        # errors are raised, once, as EngineError
-        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-        data.DataContext.get_current().enable_progress_bars = False
-        blocks = data.from_items(
-            [json.dumps(block) for block in todo], override_num_blocks=len(todo)
-        )
-        needs = {"num_gpus": 1} if gpus else {"num_cpus": 1}
-        done = blocks.map_batches(
-            BlockWorker,
-            batch_size=1,
-            fn_constructor_args=(*worker, batch),
-            **needs,
-            compute=data.ActorPoolStrategy(min_size=1, max_size=count),
-        )
-        return int(sum(row["rows"] for row in done.iter_rows()))
-    except (
-        Exception
-    ) as error:  # Ray raises all kinds, a plain Exception if a node does not start
-        causes = [
-            line
-            for line in str(error).splitlines()
-            if re.match(r"[\w.]+(Error|Exception): ", line)
-        ] or [str(error)]
+            ray.init(address=address, include_dashboard=dashboard, **quiet)
+        return _map_blocks(ray, todo, worker, workers)
+    except Exception as error:  # Ray raises all kinds, plain if a node does not start
+        found = re.search(r"^[\w.]+(Error|Exception): .*", str(error), re.MULTILINE)
+        cause = found[0] if found else error
         raise EngineError(
-            f"Ray on {address or 'this machine'} failed: {causes[0]}. Start a cluster "
-            "with `ray start --head`, or leave the "
-            "address out. Finished blocks are kept: run it again to go on"
+            f"Ray on {address or 'this machine'} failed: {cause}. Start a cluster with "
+            "`ray start --head`, or leave the address out. Finished blocks are kept: "
+            "run it again to go on"
         ) from error
     finally:
         if ours:
             ray.shutdown()
+
+
+def _map_blocks(ray, todo: list[dict], worker: tuple, workers: int | None) -> int:
+    # errors are raised, once, as EngineError
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    count, gpus, batch = placement(ray.cluster_resources(), workers)
+    items = [json.dumps(block) for block in todo]
+    done = ray.data.from_items(items, override_num_blocks=len(todo)).map_batches(
+        BlockWorker,
+        batch_size=1,
+        fn_constructor_args=(*worker, batch),
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=count),
+        **{"num_gpus" if gpus else "num_cpus": 1},
+    )
+    return int(sum(row["rows"] for row in done.iter_rows()))

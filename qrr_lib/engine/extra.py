@@ -1,7 +1,5 @@
 """Packages of the extra `[scale]`, asked for when they are used."""
 
-from __future__ import annotations
-
 import importlib
 
 
@@ -16,6 +14,5 @@ def package(name: str):
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise EngineError(
-            f'{name} is not installed ({error}): run `pip install -e ".[scale]"`'
-        ) from None
+        hint = 'run `pip install -e ".[scale]"`'
+        raise EngineError(f"{name} is not installed ({error}): {hint}") from None

@@ -1,13 +1,9 @@
-"""Beyond one machine: hybrid vectors in Milvus, embedding and encoding with Ray Data
-(lesson 14; needs the extra `[scale]`).
+"""Hybrid vectors in Milvus, in this process or on a cluster (lesson 14; needs the extra
+`[scale]`).
 
-Thin adapters: the engines do the work. Milvus (Wang et al., SIGMOD 2021) keeps and
-searches the rows of `HybridFeatures`: in this process for a file name, on a cluster for
-an address. Ray (Moritz et al., OSDI 2018) gives blocks of the input to worker actors,
-each with a model of its own.
+A thin adapter: Milvus (Wang et al., SIGMOD 2021) keeps and searches the rows of
+`HybridFeatures`, in this process for a file name, on a cluster for an address.
 """
-
-from __future__ import annotations
 
 import json
 import logging
@@ -20,6 +16,10 @@ from qrr_lib.engine.extra import EngineError, package
 from qrr_lib.rank.hybrid_index import HybridIndex
 
 WRITE_BATCH = 500  # rows sent to Milvus at a time
+NO_SERVER = (
+    ". Is a Milvus server running there? 'Run Milvus with Docker Compose' in its "
+    "documentation starts one; ./qrr.db needs none"
+)
 
 
 class MilvusIndex(HybridIndex):
@@ -53,78 +53,53 @@ class MilvusIndex(HybridIndex):
         super().__init__(embedder, scorer, alpha=alpha, fixed=fixed)
         self.uri = uri
         self.name = name
-        about = self.features.about(embedder.dim)
         pymilvus = package("pymilvus")
-        self._error = pymilvus.MilvusException
         for logger in ("pymilvus", "milvus_lite"):
             # errors are raised, once, as EngineError
             logging.getLogger(logger).setLevel(logging.CRITICAL)
-        self.client = self._do(
-            "be reached",
-            lambda: pymilvus.MilvusClient(uri=uri, token=token, timeout=10),
-        )
-        if not self._do("list collections", lambda: self.client.has_collection(name)):
-            schema = self.client.create_schema(auto_id=False, enable_dynamic_field=True)
-            index = self.client.prepare_index_params()
-            schema.add_field(
-                "id", pymilvus.DataType.VARCHAR, is_primary=True, max_length=512
-            )
-            schema.add_field(
-                "vector", pymilvus.DataType.FLOAT_VECTOR, dim=about["width"]
-            )
-            index.add_index("vector", index_type="FLAT", metric_type="IP")
-            options = {
-                "properties": {"qrr": json.dumps(about)},
-                "consistency_level": "Strong",
-            }
-            self._do(
-                "make the collection",
-                lambda: self.client.create_collection(
-                    name, schema=schema, index_params=index, **options
-                ),
-            )
-        there = json.loads(
-            self._do("be read", lambda: self.client.describe_collection(name))[
-                "properties"
-            ].get("qrr", "{}")
-        )
-        if wrong := [
-            f"{key} is {there.get(key)!r} there, {value!r} here"
-            for key, value in about.items()
-            if value != there.get(key)
-        ]:
+        options = {"uri": uri, "token": token, "timeout": 10}
+        self.client = self._do("be reached", pymilvus.MilvusClient, **options)
+        here = self.features.about(embedder.dim)
+        if not self._do("list collections", self.client.has_collection, name):
+            self._make_collection(here)
+        found = self._do("be read", self.client.describe_collection, name)
+        there = json.loads(found["properties"].get("qrr", "{}"))
+        differ = [key for key in here if here[key] != there.get(key)]
+        if differ:
+            wrong = [f"{k} is {there.get(k)!r} there, {here[k]!r} here" for k in differ]
             raise ValueError(
                 f"the collection {name!r} in {uri} holds other vectors: "
                 f"{'; '.join(wrong)}. Use its settings, or another name"
             )
-        self._do("load the collection", lambda: self.client.load_collection(name))
+        self._do("load the collection", self.client.load_collection, name)
 
-    def _do(self, what: str, call: Callable):
+    def _make_collection(self, about: dict) -> None:
+        types = package("pymilvus").DataType
+        schema = self.client.create_schema(auto_id=False, enable_dynamic_field=True)
+        schema.add_field("id", types.VARCHAR, is_primary=True, max_length=512)
+        schema.add_field("vector", types.FLOAT_VECTOR, dim=about["width"])
+        index = self.client.prepare_index_params()
+        index.add_index("vector", index_type="FLAT", metric_type="IP")
+        options = {"schema": schema, "index_params": index}
+        options["properties"] = {"qrr": json.dumps(about)}
+        options["consistency_level"] = "Strong"
+        create = self.client.create_collection
+        self._do("make the collection", create, self.name, **options)
+
+    def _do(self, what: str, call: Callable, *arguments, **options):
+        """Call Milvus; what goes wrong there is an EngineError that says where."""
         try:
-            return call()
-        except (self._error, OSError) as error:
-            hint = (
-                ""
-                if str(self.uri).endswith(".db")
-                else (
-                    ". Is a Milvus server running there? 'Run Milvus with Docker "
-                    "Compose' in its documentation starts one; ./qrr.db needs none"
-                )
-            )
-            raise EngineError(
-                f"Milvus at {self.uri} could not {what}: "
-                f"{getattr(error, 'message', error)}{hint}"
-            ) from None
+            return call(*arguments, **options)
+        except (package("pymilvus").MilvusException, OSError) as error:
+            said = getattr(error, "message", error)
+            hint = "" if str(self.uri).endswith(".db") else NO_SERVER
+            wrong = f"Milvus at {self.uri} could not {what}: {said}{hint}"
+            raise EngineError(wrong) from None
 
     def __len__(self) -> int:
-        return int(
-            self._do(
-                "count",
-                lambda: self.client.query(
-                    self.name, filter="", output_fields=["count(*)"]
-                ),
-            )[0]["count(*)"]
-        )
+        options = {"filter": "", "output_fields": ["count(*)"]}
+        counted = self._do("count", self.client.query, self.name, **options)
+        return int(counted[0]["count(*)"])
 
     def add(
         self, ids: list[str], vectors: np.ndarray, fields: list[dict] | None = None
@@ -147,29 +122,18 @@ class MilvusIndex(HybridIndex):
             part = slice(start, start + WRITE_BATCH)
             rows = zip(fields[part], ids[part], self.features.documents(vectors[part]))
             data = [{**more, "id": key, "vector": row} for more, key, row in rows]
-            self._do(
-                f"write (done: {start} of {len(ids)} documents; run it again, what is "
-                "there is replaced, not doubled)",
-                lambda data=data: self.client.upsert(self.name, data),
-            )
+            done = f"done: {start} of {len(ids)} documents"
+            again = "run it again, what is there is replaced, not doubled"
+            self._do(f"write ({done}; {again})", self.client.upsert, self.name, data)
 
     def delete(self, ids: list[str]) -> None:
         """Delete documents by id; ids that are not there are ignored."""
-        self._do("delete", lambda: self.client.delete(self.name, ids=list(ids)))
+        self._do("delete", self.client.delete, self.name, ids=list(ids))
 
     def _nearest(self, asked: np.ndarray, k: int, where: str = ""):
-        found = self._do(
-            "search",
-            lambda: self.client.search(
-                self.name, list(asked), filter=where, limit=k, output_fields=["vector"]
-            ),
-        )
-        for hits in found:
-            rows = np.array(
-                [hit["entity"]["vector"] for hit in hits], dtype=np.float32
-            ).reshape(len(hits), asked.shape[1])
-            yield (
-                [hit["id"] for hit in hits],
-                np.array([hit["distance"] for hit in hits]),
-                rows,
-            )
+        options = {"filter": where, "limit": k, "output_fields": ["vector"]}
+        options["data"] = list(asked)
+        for hits in self._do("search", self.client.search, self.name, **options):
+            scores = np.array([hit["distance"] for hit in hits])
+            rows = np.array([hit["entity"]["vector"] for hit in hits], dtype=np.float32)
+            yield [hit["id"] for hit in hits], scores, rows.reshape(-1, asked.shape[1])

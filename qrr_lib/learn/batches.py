@@ -2,84 +2,91 @@
 (lesson 07).
 """
 
-from __future__ import annotations
-
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 
 from qrr_lib.embed.collection import Collection
-from qrr_lib.rank.candidates import Vectors, make_pool
-from qrr_lib.rank.metrics import relevant
+from qrr_lib.rank.judged import Vectors, judged_candidates
+from qrr_lib.rank.metrics import Qrels, relevant
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How `train_head` trains.
+
+    Attributes
+    ----------
+    epochs : int
+        Rounds through the training queries, at most.
+    batch_size : int
+    lr : float
+        AdamW's learning rate; the learned scale has ten times as much.
+    hard_negatives : int
+        For each query, this many of cosine's 50 best documents that are not judged
+        relevant.
+    patience : int
+        Stop when no dev split has found a better epoch for so long.
+    scale : float
+        Where the learned weight of the head's logit starts; it should suit the spread
+        of the logarithms.
+    seed : int
+        Decides the batches.
+    """
+
+    epochs: int = 20
+    batch_size: int = 64
+    lr: float = 1e-3
+    hard_negatives: int = 2
+    patience: int = 6
+    scale: float = 20.0
+    seed: int = 0
 
 
 class Batches:
-    """Batches of (queries, documents, cosine, target, mask): own documents first, then
-    everybody's hard negatives.
+    """Queries with a document of their own each, and everybody's hard negatives.
+
+    Queries of `qrels` without a relevant document are left out.
     """
 
     def __init__(
-        self,
-        vectors: Vectors,
-        collection: Collection,
-        qrels: Mapping,
-        size: int,
-        hard: int,
-        seed: int,
+        self, vectors: Vectors, collection: Collection, qrels: Qrels, recipe: Recipe
     ):
-        self.docs = torch.as_tensor(vectors.docs)
-        self.size = size
-        self.hard = hard
-        self.seed = seed
-        row = {doc: i for i, doc in enumerate(collection.docs)}
+        self.recipe = recipe
         qrels = {qid: judged for qid, judged in qrels.items() if relevant(judged)}
         self.queries = torch.as_tensor(vectors.of(qrels))
-        self.positives = [
-            {row[doc]: grade for doc, grade in judged.items() if grade >= 1}
+        self.documents = torch.as_tensor(vectors.docs)
+        row_of = {doc: row for row, doc in enumerate(collection.docs)}
+        self.positives = [  # {row: grade} of each query's relevant documents
+            {row_of[doc]: grade for doc, grade in judged.items() if grade >= 1}
             for judged in qrels.values()
         ]
-        near = make_pool(vectors, collection, qrels, k=50).rows
-        self.near = [
-            [int(r) for r in rows if int(r) not in own]
-            for rows, own in zip(near, self.positives)
+        nearest = judged_candidates(vectors, collection, qrels, k=50)
+        self.near = [  # rows of each query's hard negatives
+            rows[grades < 1].tolist()
+            for rows, grades in zip(nearest.rows, nearest.grades)
         ]
 
-    def of_epoch(self, epoch: int):
-        """Yield the batches of one epoch; seed and epoch alone decide them, so a
-        resumed run sees what an unbroken one would.
+    def of_epoch(self, epoch: int) -> Iterator[tuple[torch.Tensor, ...]]:
+        """Yield queries (b, D), documents (b·(1+h), D) and a mask (b, b·(1+h)).
+
+        Document i is relevant for query i, drawn by grade. The mask is true where
+        another document is relevant, too: it is no negative for that query. Seed and
+        epoch alone decide the batches, so a resumed run sees what an unbroken one
+        would.
         """
-        rng = random.Random(f"{self.seed} {epoch}")
+        size, hard = self.recipe.batch_size, self.recipe.hard_negatives
+        rng = random.Random(f"{self.recipe.seed} {epoch}")
         order = rng.sample(range(len(self.queries)), len(self.queries))
-        for i in range(0, len(order), self.size):
-            batch = order[i : i + self.size]
-            # by grade
-            own = [
-                rng.choices(
-                    list(self.positives[q]), weights=list(self.positives[q].values())
-                )[0]
-                for q in batch
-            ]
-            hard = [
-                r
-                for q in batch
-                for r in rng.sample(self.near[q], min(self.hard, len(self.near[q])))
-            ]
-            columns = own + hard
-            mask = torch.zeros(len(batch), len(columns), dtype=torch.bool)
-            for i, q in enumerate(batch):
-                # relevant: no negative for this query
-                mask[i] = torch.isin(
-                    torch.tensor(columns), torch.tensor(list(self.positives[q]))
-                )
-                mask[i, i] = False  # but its own document is the target
-            # (b, D), (b·(1+h), D)
-            queries = self.queries[batch]
-            documents = self.docs[columns]
-            yield (
-                queries,
-                documents,
-                queries @ documents.T,
-                torch.arange(len(batch)),
-                mask,
-            )
+        for start in range(0, len(order), size):
+            batch = order[start : start + size]
+            rows = []
+            for grades in (self.positives[query] for query in batch):
+                rows += rng.choices(list(grades), weights=list(grades.values()))
+            for near in (self.near[query] for query in batch):
+                rows += rng.sample(near, min(hard, len(near)))
+            mask = [[row in self.positives[query] for row in rows] for query in batch]
+            mask = torch.tensor(mask).fill_diagonal_(False)  # its own document counts
+            yield self.queries[batch], self.documents[rows], mask

@@ -1,15 +1,14 @@
-"""Judge a reranker: differences with intervals and p-values, first stages to compare
-with, honest choices of α (lesson 08).
+"""Judge a reranker: differences with intervals and p-values, and corrections for many
+of them (lesson 08).
 
 Queries are the unit of chance: two methods answer the *same* queries, so every test
 here pairs them query by query (Smucker, Allan & Carterette 2007). The resampling is
 SciPy's.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -35,18 +34,12 @@ class Comparison:
     def __str__(self) -> str:
         return (
             f"{self.difference:+.4f} [{self.low:+.4f}, {self.high:+.4f}], p = "
-            f"{self.p:.4f}, {self.n} queries, "
-            f"detectable {self.detectable:.4f}"
+            f"{self.p:.4f}, {self.n} queries, detectable {self.detectable:.4f}"
         )
 
 
 def compare(
-    run_a: Run,
-    run_b: Run,
-    qrels: Qrels,
-    measure: str = "nDCG@10",
-    resamples: int = 10_000,
-    seed: int = 0,
+    run_a: Run, run_b: Run, qrels: Qrels, measure="nDCG@10", resamples=10_000, seed=0
 ) -> Comparison:
     """Compare two runs on the judged queries by one measure of `ir_measures`, each
     run's missing queries counting 0.
@@ -56,17 +49,14 @@ def compare(
 
 
 def compare_values(
-    a: Mapping[str, float],
-    b: Mapping[str, float],
-    resamples: int = 10_000,
-    seed: int = 0,
+    a: Mapping, b: Mapping, resamples: int = 10_000, seed: int = 0
 ) -> Comparison:
     """Compare per-query values {query id: value} of two methods, for instance means
     over seeds.
 
     Raises ValueError when the two do not hold the same queries, or fewer than two.
     """
-    from scipy import stats
+    from scipy.stats import bootstrap, permutation_test
 
     if set(a) != set(b) or len(a) < 2:
         raise ValueError(
@@ -78,33 +68,13 @@ def compare_values(
     n, mean = len(gain), float(gain.mean())
     if not gain.any():  # equal on every query: nothing to resample
         return Comparison(0.0, 0.0, 0.0, 1.0, n, 0.0)
-    rng = np.random.default_rng(seed)
-    test = stats.permutation_test(
-        (gain,),
-        np.mean,
-        permutation_type="samples",
-        n_resamples=resamples,
-        vectorized=True,
-        rng=rng,
-    )
-    interval = stats.bootstrap(
-        (gain,),
-        np.mean,
-        n_resamples=resamples,
-        method="percentile",
-        vectorized=True,
-        batch=1000,
-        rng=rng,
-    )
-    low, high = interval.confidence_interval
-    return Comparison(
-        mean,
-        float(low),
-        float(high),
-        float(test.pvalue),
-        n,
-        detectable_difference(gain),
-    )
+    how = {"n_resamples": resamples, "vectorized": True}
+    how["rng"] = np.random.default_rng(seed)
+    test = permutation_test((gain,), np.mean, permutation_type="samples", **how)
+    found = bootstrap((gain,), np.mean, method="percentile", batch=1000, **how)
+    low, high = map(float, found.confidence_interval)
+    p, detectable = float(test.pvalue), detectable_difference(gain)
+    return Comparison(mean, low, high, p, n, detectable)
 
 
 def detectable_difference(
@@ -115,11 +85,8 @@ def detectable_difference(
     """
     from scipy.stats import norm
 
-    return float(
-        (norm.ppf(1 - level / 2) + norm.ppf(power))
-        * np.std(gain, ddof=1)
-        / np.sqrt(len(gain))
-    )
+    z = norm.ppf(1 - level / 2) + norm.ppf(power)
+    return float(z * np.std(gain, ddof=1) / np.sqrt(len(gain)))
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
@@ -127,9 +94,8 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     adjusted p}, at most 1, in the same order.
     """
     ordered = sorted(p_values, key=p_values.get)
-    adjusted, worst = {}, 0.0
-    for rank, name in enumerate(ordered):
-        # never smaller than one of a smaller p
-        worst = max(worst, min(1.0, (len(ordered) - rank) * p_values[name]))
-        adjusted[name] = worst
+    left = range(len(ordered), 0, -1)
+    alone = [min(1.0, n * p_values[name]) for n, name in zip(left, ordered)]
+    # never smaller than one of a smaller p
+    adjusted = dict(zip(ordered, accumulate(alone, max)))
     return {name: adjusted[name] for name in p_values}

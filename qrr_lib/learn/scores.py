@@ -1,103 +1,98 @@
-"""The one similarity that training and reranking share (lesson 07).
+"""The one similarity that training and reranking share, and the α it is mixed with
+(lessons 07 and 08).
 
 A head maps embeddings (B, D) either to qubit angles (B, L, n, 2), as
-`QubitAnglePredictor` does, or, if it is a classical rival, to unit vectors (B, k).
-`similarity_of` turns either into a score in [0, 1], with gradients.
+`QubitAnglePredictor` does, or, if it is a classical rival without a circuit, to unit
+vectors (B, k).
 """
-
-from __future__ import annotations
 
 import numpy as np
 import torch
 from torch import nn
 
-from qrr_lib.encode.backends import encode
-from qrr_lib.encode.similarity import (
-    TINY,
-    bloch_vectors,
-    fidelity,
-    local_fidelity,
-    log_fidelity,
-)
-from qrr_lib.rank.candidates import Pool, Vectors
+from qrr_lib.encode.similarity import COSINE, Similarity, similarity_named
+from qrr_lib.rank.judged import ALPHAS, JudgedCandidates, Vectors, sweep
+
+LEAST_DEV_QUERIES = 10
 
 
-def represent(
-    head: nn.Module, vectors: torch.Tensor, queries: bool = False
-) -> torch.Tensor:
-    """What a head makes of embeddings (B, D), ready to be compared: Bloch vectors (B,
-    n, 3), states (B, 2**n) or unit vectors (B, k).
+def similarity_for(head: nn.Module, name: str) -> Similarity:
+    """What the outputs of a head are compared by: the cosine of unit vectors whatever
+    the name, else the similarity of that name.
+
+    Raises ValueError for an unknown name, or one that does not suit the head's circuit.
     """
-    out = (
-        head.forward_queries(vectors)
-        if queries and hasattr(head, "forward_queries")
-        else head(vectors)
-    )
-    if out.ndim == 2:
-        return out
-    one_layer_product = head.circuit.is_product and head.circuit.n_layers == 1
-    return bloch_vectors(out) if one_layer_product else encode(out, head.circuit)
+    if not hasattr(head, "circuit"):
+        return COSINE
+    similarity = similarity_named(name)
+    similarity.check(head.circuit)
+    return similarity
 
 
-def similarity_of(
-    a: torch.Tensor, b: torch.Tensor, kind: str = "fidelity", log: bool = False
+def rows_of(
+    head: nn.Module, similarity: Similarity, vectors: torch.Tensor, queries=False
 ) -> torch.Tensor:
-    """Similarity in [0, 1] of every pair of represented texts, (A, …), (B, …) → (A, B).
-
-    Bloch vectors: `kind` "geometric_fidelity" F^(1/n), "local_fidelity" or "fidelity"
-    F. States: F. Unit vectors: (1 + cosine)/2. With `log`, the logarithm of a fidelity,
-    as the loss wants it (a mean of logs for the geometric one); others are left as they
-    are.
+    """What `similarity` compares of embeddings (B, D), with gradients: states, Bloch
+    vectors, or a rival's unit vectors, (B, …).
     """
-    if a.is_complex():
-        return fidelity(a, b).clamp(min=TINY).log() if log else fidelity(a, b)
-    if a.ndim == 2:
-        return (1 + a @ b.T) / 2
-    if kind == "local_fidelity":
-        return local_fidelity(a, b)
-    # in blocks of 8 qubits: a faster gradient
-    value = sum(log_fidelity(x, y) for x, y in zip(a.split(8, 1), b.split(8, 1)))
-    value = value / a.shape[1] if kind == "geometric_fidelity" else value
-    return value if log else value.exp()
+    own = queries and hasattr(head, "forward_queries")
+    out = head.forward_queries(vectors) if own else head(vectors)
+    return out if similarity is COSINE else similarity.rows(out, head.circuit)
 
 
 @torch.no_grad()
-def represent_all(head: nn.Module, vectors: np.ndarray) -> torch.Tensor:
-    """`represent` documents (N, D) in blocks, without gradients."""
-    return torch.cat(
-        [represent(head, part) for part in torch.as_tensor(vectors).split(2048)]
-    )
+def document_rows(head: nn.Module, similarity: str, vectors: np.ndarray):
+    """`rows_of` documents (N, D), computed in blocks, without gradients: (N, …)."""
+    compared = similarity_for(head, similarity)
+    blocks = torch.as_tensor(vectors).split(2048)
+    return torch.cat([rows_of(head, compared, block) for block in blocks])
 
 
 @torch.no_grad()
-def pool_similarity(
-    head: nn.Module,
-    kind: str,
-    vectors: Vectors,
-    pool: Pool,
-    documents: torch.Tensor | None = None,
+def candidate_similarity(
+    head: nn.Module, similarity: str, vectors: Vectors, candidates, documents=None
 ) -> np.ndarray:
-    """Similarity of every query with its candidates, in [0, 1], as `HybridReranker`
+    """Similarity of every query with its `Candidates`, in [0, 1], as a `Reranker`
     would mix it: (Q, K).
 
-    `documents`, if given, is what `represent_all` made of `vectors.docs`.
+    `documents`, if given, is what `document_rows` made of `vectors.docs`.
     """
-    a = represent(head, torch.as_tensor(vectors.of(pool.query_ids)), queries=True)
-    b = represent_all(head, vectors.docs) if documents is None else documents
-    rows = torch.as_tensor(pool.rows)
-    # pair by pair, all qubits of a pair at once
-    if a.ndim == 3 and kind != "local_fidelity":
-        # (K, n) each
-        logs = [
-            ((1 + (b[r] * a[i]).sum(-1)) / 2).clamp(TINY, 1).log()
-            for i, r in enumerate(rows)
-        ]
-        return torch.stack(
-            [
-                (x.mean(-1) if kind == "geometric_fidelity" else x.sum(-1)).exp()
-                for x in logs
-            ]
-        ).numpy()
-    return np.stack(
-        [similarity_of(a[i : i + 1], b[r], kind)[0].numpy() for i, r in enumerate(rows)]
-    )
+    if documents is None:
+        documents = document_rows(head, similarity, vectors.docs)
+    compared = similarity_for(head, similarity)
+    queries = torch.as_tensor(vectors.of(candidates.query_ids))
+    queries = rows_of(head, compared, queries, queries=True)
+    found = zip(queries.split(1), torch.as_tensor(candidates.rows))
+    values = [compared.pairs(query, documents[rows]) for query, rows in found]
+    return torch.cat(values).numpy()
+
+
+def cautious_gain(values: np.ndarray, baseline: np.ndarray) -> float:
+    """Mean gain over the baseline less two standard errors: what a few dev queries
+    vouch for although they were asked many times.
+
+    Every epoch and every α asks the same dev queries, and the best of many answers
+    flatters. A gain that rests on one query counts as none.
+    """
+    gain = values - baseline
+    if len(gain) < 2:
+        return 0.0
+    return float(gain.mean() - 2 * gain.std(ddof=1) / np.sqrt(len(gain)))
+
+
+def choose_alpha(
+    candidates: JudgedCandidates, similarity: np.ndarray, alphas=ALPHAS
+) -> tuple[float, float]:
+    """Return (α, gain): the α of the largest cautious gain over cosine, the largest α
+    of several equal ones.
+
+    `similarity` is (Q, K). α = 1 (cosine alone) has gain 0 and is always allowed, so
+    dev queries that a head does not help choose "leave cosine alone". So do fewer than
+    ten dev queries: they vouch for nothing.
+    """
+    if len(candidates.query_ids) < LEAST_DEV_QUERIES:
+        return 1.0, 0.0
+    alone = candidates.ndcg(candidates.cosine)
+    values = sweep(candidates, similarity, [alpha for alpha in alphas if alpha < 1])
+    gain, alpha = max((cautious_gain(values[a], alone), a) for a in values)
+    return (alpha, gain) if gain > 1e-6 else (1.0, 0.0)

@@ -1,17 +1,38 @@
-"""Split judged queries so that nothing leaks, or say what they share (lessons 07 and
-08).
+"""Split judged queries so that nothing leaks, and report what splits share (lessons 07
+and 08).
+
+A test query whose relevant document answered a training query, or that nearly repeats
+one, rewards memory. Neither is an error of a collection; both decide what a result on
+it can mean.
 """
 
-from __future__ import annotations
-
 import random
+import re
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
 
+import numpy as np
+
+from qrr_lib.embed.collection import Collection
 from qrr_lib.rank.metrics import Qrels, relevant
 
+NEAR = 0.5  # share of common words from which two queries count as near-duplicates
+REPORT = """\
+  {b} ({queries} queries, {answerable} with a relevant document) against {a}:
+    relevant documents in common      {shared_documents}
+    queries that need one of them     {sharing_queries} ({sharing:.0%})
+    near-duplicate queries            {near_duplicates} ({near:.0%}), \
+{sharing_and_near} of them need a shared document"""
 
-def carve_dev(qrels: Mapping, share: float = 0.15, seed: int = 0) -> dict[str, dict]:
+
+def relevant_documents(qrels: Qrels) -> set[str]:
+    """The documents that are relevant for some query."""
+    return set().union(*map(relevant, qrels.values()))
+
+
+def carve_dev(qrels: Qrels, share: float = 0.15, seed: int = 0) -> dict[str, dict]:
     """Split training queries into "train", "dev_new" and "dev_known", each dev split
     about `share` of them.
 
@@ -21,40 +42,36 @@ def carve_dev(qrels: Mapping, share: float = 0.15, seed: int = 0) -> dict[str, d
     query has, too, one of a document, so that the document stays known: it stands for
     new questions to a corpus whose query log you have.
     """
-    by_doc = defaultdict(set)
+    askers = defaultdict(set)  # document → queries that it is relevant for
     for qid, judged in qrels.items():
         for doc in relevant(judged):
-            by_doc[doc].add(qid)
+            askers[doc].add(qid)
     order = random.Random(seed).sample(sorted(qrels), len(qrels))
-    parts: dict[str, dict] = {"train": {}, "dev_new": {}, "dev_known": {}}
     wanted = round(share * len(qrels))
-    for qid in order:  # whole groups
-        if len(parts["dev_new"]) >= wanted:
-            break
-        if qid not in parts["dev_new"]:
-            group = _linked(qid, qrels, by_doc)
-            parts["dev_new"].update({q: qrels[q] for q in order if q in group})
-    # single queries, whose documents another one keeps known
-    for qid in (q for q in order if q not in parts["dev_new"]):
-        sharers = [by_doc[doc] - {qid} for doc in relevant(qrels[qid])]
-        free = (
-            sharers
-            and all(sharers)
-            and not set().union(*sharers) & set(parts["dev_known"])
-        )
-        parts["dev_known" if free and len(parts["dev_known"]) < wanted else "train"][
-            qid
-        ] = qrels[qid]
+    parts: dict[str, dict] = {"train": {}, "dev_new": {}, "dev_known": {}}
+    for qid in order:
+        if len(parts["dev_new"]) < wanted and qid not in parts["dev_new"]:
+            group = _linked(qid, qrels, askers)
+            parts["dev_new"] |= {q: qrels[q] for q in order if q in group}
+    for qid in order:
+        if qid in parts["dev_new"]:
+            continue
+        others = [askers[doc] - {qid} for doc in relevant(qrels[qid])]
+        known = others and all(others)
+        taken = parts["dev_known"].keys() & set().union(*others)
+        is_dev = known and not taken and len(parts["dev_known"]) < wanted
+        parts["dev_known" if is_dev else "train"][qid] = qrels[qid]
     return parts
 
 
-def _linked(qid: str, qrels: Mapping, by_doc: Mapping) -> set[str]:
+def _linked(qid: str, qrels: Qrels, askers: Mapping) -> set[str]:
+    """The queries that can be reached from one over shared relevant documents."""
     group, queue = set(), [qid]
     while queue:
         q = queue.pop()
         if q not in group:
             group.add(q)
-            queue += [other for doc in relevant(qrels[q]) for other in by_doc[doc]]
+            queue += [other for doc in relevant(qrels[q]) for other in askers[doc]]
     return group
 
 
@@ -62,8 +79,111 @@ def regimes(train: Qrels, test: Qrels) -> dict[str, dict]:
     """Part test queries in two: "known" share a relevant document with a training
     query, "new" share none.
     """
-    seen = set().union(*map(relevant, train.values()))
+    seen = relevant_documents(train)
     parts: dict[str, dict] = {"known": {}, "new": {}}
     for qid, judged in test.items():
         parts["known" if relevant(judged) & seen else "new"][qid] = judged
     return parts
+
+
+@dataclass(frozen=True)
+class SplitPair:
+    """What queries of split `b` share with split `a`.
+
+    `shared_documents` are relevant in both; `sharing_queries` of b have at least one of
+    them; `near_duplicates` of b have a query of a with at least half of their words in
+    common; `sharing_and_near` are both. `examples` are (query of a, query of b) pairs,
+    closest first.
+    """
+
+    a: str
+    b: str
+    queries: int
+    answerable: int
+    shared_documents: int
+    sharing_queries: int
+    near_duplicates: int
+    sharing_and_near: int
+    examples: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        sharing = self.sharing_queries / max(1, self.answerable)
+        near = self.near_duplicates / max(1, self.queries)
+        lines = [REPORT.format(**vars(self), sharing=sharing, near=near)]
+        lines += [f'      "{first}" / "{second}"' for first, second in self.examples]
+        if sharing > 0.05:
+            lines.append(
+                "    -> report these queries apart: a trained head may simply remember "
+                "their documents"
+            )
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The report of `audit`; `str(report)` is what `qrr audit` prints."""
+
+    collection: str
+    pairs: tuple[SplitPair, ...]
+
+    def __str__(self) -> str:
+        lines = [f"{self.collection}: what each split shares with another"]
+        if not self.pairs:
+            lines.append(
+                "  only one split: nothing can leak between splits, and nothing can be "
+                "trained without cross-validation"
+            )
+        return "\n".join(lines + [str(pair) for pair in self.pairs])
+
+
+def audit(collection: Collection, near: float = NEAR, examples: int = 2) -> Audit:
+    """Compare every two splits of a collection; a split that is the union of others
+    (`test` of `test_*`) is left out.
+
+    Near-duplicates are found by the Jaccard overlap of lower-case words, so a claim and
+    its negation count, a paraphrase does not.
+    """
+    order = {"train": 0, "dev": 1}
+    splits = sorted(collection.qrels, key=lambda name: (order.get(name, 2), name))
+    if any(name.startswith("test_") for name in splits):
+        splits = [name for name in splits if name != "test"]
+    pairs = combinations(splits, 2)
+    found = [_pair(collection, a, b, near, examples) for a, b in pairs]
+    return Audit(collection.name, tuple(found))
+
+
+def _pair(c: Collection, a: str, b: str, near: float, examples: int) -> SplitPair:
+    train, test = c.qrels[a], c.qrels[b]
+    asked, asking = ([c.queries[qid] for qid in part] for part in (train, test))
+    common = common_words(asked, asking)  # (A, B)
+    nearest, rows = common.max(axis=0), common.argmax(axis=0)  # (B,) each
+    twins = {qid for qid, share in zip(test, nearest) if share >= near}
+    closest = np.argsort(-nearest, kind="stable")[:examples]
+    pairs = [(asked[rows[j]], asking[j]) for j in closest if nearest[j] >= near]
+    sharing = regimes(train, test)["known"]
+    return SplitPair(
+        a,
+        b,
+        queries=len(test),
+        answerable=sum(bool(relevant(judged)) for judged in test.values()),
+        shared_documents=len(relevant_documents(train) & relevant_documents(test)),
+        sharing_queries=len(sharing),
+        near_duplicates=len(twins),
+        sharing_and_near=len(twins & sharing.keys()),
+        examples=tuple(pairs),
+    )
+
+
+def common_words(first: list[str], second: list[str]) -> np.ndarray:
+    """Common words over all words of every pair of texts: (A, B) in [0, 1]."""
+    from scipy.sparse import csr_array
+
+    bags = [set(re.findall(r"\w+", text.lower())) for text in first + second]
+    column = {word: i for i, word in enumerate(set().union(*bags))}
+    words = [column[word] for bag in bags for word in bag]
+    sizes = np.array([len(bag) for bag in bags])
+    starts, width = np.cumsum([0, *sizes]), max(1, len(column))
+    table = csr_array((np.ones(len(words)), words, starts), shape=(len(bags), width))
+    n = len(first)
+    common = (table[:n] @ table[n:].T).toarray()
+    return common / np.maximum(1, sizes[:n, None] + sizes[n:] - common)

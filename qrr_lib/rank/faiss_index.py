@@ -1,20 +1,16 @@
 """FAISS indexes of five kinds: made, trained, written and read (lesson 05)."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
 
 import numpy as np
 
-from qrr_lib.files import atomic_path
+from qrr_lib.files import atomic_path, read_tensors
 
 INDEXES = ("flat", "ivf", "ivf_sq8", "ivf_pq", "hnsw")
 PER_CELL = 39  # vectors FAISS wants for each centre that it learns
 CODEWORDS = 256  # what one byte of a PQ code can name
-MAGIC = b"QRR index, v1\n\0\0"  # first 16 bytes of a saved retriever
-PART = 1 << 20  # bytes read or written at a time
 
 
 def build(
@@ -88,58 +84,37 @@ def size_in_bytes(index) -> int:
     """Bytes of an index as written to disk."""
     import faiss
 
-    parts: list[int] = []
-    sink = faiss.PyCallbackIOWriter(lambda part: parts.append(len(part)), PART)
-    faiss.write_index(index, sink)
-    return sum(parts)
+    return len(faiss.serialize_index(index))
 
 
 def write(path: str | os.PathLike, index, settings: dict) -> None:
-    """Write an index and its settings to one file, atomically.
-
-    The file holds magic bytes, the length of a JSON text, that text (the settings),
-    FAISS's own bytes, and the SHA-256 of all before it.
-    """
+    """Write an index and its settings to one safetensors file, atomically."""
     import faiss
+    from safetensors.numpy import save_file
 
-    about = json.dumps(settings).encode()
-    digest = hashlib.sha256()
-    with atomic_path(path) as partial, open(partial, "wb") as file:
-
-        def put(part: bytes) -> None:
-            file.write(part)
-            digest.update(part)
-
-        put(MAGIC + len(about).to_bytes(8, "little") + about)
-        faiss.write_index(index, faiss.PyCallbackIOWriter(put, PART))
-        put(digest.digest())
-        file.close()  # before it is moved into place
+    data, about = faiss.serialize_index(index), json.dumps(settings)
+    metadata = {"faiss": about, "sha256": _digest(data, about)}
+    with atomic_path(path) as partial:
+        save_file({"index": data}, partial, metadata)
 
 
 def read(path: str | os.PathLike) -> tuple[dict, object]:
     """Read what `write` wrote: (settings, index); ValueError for a damaged file."""
     import faiss
 
-    with open(path, "rb") as file:
-        _verify(path, file)
-        file.seek(len(MAGIC))
-        settings = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        index = faiss.read_index(faiss.PyCallbackIOReader(file.read, PART))
-    return settings, index
-
-
-def _verify(path: str | os.PathLike, file) -> None:
-    """Raise ValueError for another kind of file, or one that was cut or changed."""
-    start = file.read(len(MAGIC))
-    if start != MAGIC[: len(start)]:
-        raise ValueError(f"{path} was not written by FaissRetriever.save")
-    rest = os.fstat(file.fileno()).st_size - len(MAGIC) - 32
-    digest = hashlib.sha256(start)
-    while rest > 0 and (part := file.read(min(rest, PART))):
-        digest.update(part)
-        rest -= len(part)
-    if rest or file.read() != digest.digest():
+    try:
+        metadata, tensors = read_tensors(path)
+        data, about = tensors["index"].numpy(), metadata["faiss"]
+        whole = metadata["sha256"] == _digest(data, about)
+    except (ValueError, KeyError):
+        whole = False
+    if not whole:
         raise ValueError(
-            f"{path} is cut short or damaged (its checksum does not match): save the "
-            "index again"
+            f"{path} was not written by FaissRetriever.save, or it is cut short or "
+            "damaged: save the index again"
         )
+    return json.loads(about), faiss.deserialize_index(data)
+
+
+def _digest(data: np.ndarray, about: str) -> str:
+    return hashlib.sha256(about.encode() + data.tobytes()).hexdigest()

@@ -18,6 +18,7 @@ import os
 
 import numpy as np
 
+from qrr_lib.checks import whole_number
 from qrr_lib.embed.collection import check_ids
 from qrr_lib.rank import faiss_index
 from qrr_lib.rank.faiss_index import INDEXES
@@ -53,17 +54,12 @@ class FaissRetriever:
             raise ValueError(
                 f"unknown index {index!r}; choose one of {', '.join(INDEXES)}"
             )
-        for name, value in (
-            ("cells", cells),
-            ("code_bytes", code_bytes),
-            ("links", links),
-        ):
-            _whole(name, 1 if value is None else value)
-        self.kind = index
-        self.cells = cells
-        self.code_bytes = code_bytes
-        self.links = links or 32
-        self.seed = seed
+        sizes = {"cells": cells, "code_bytes": code_bytes, "links": links}
+        for name, value in sizes.items():
+            if value is not None:
+                whole_number(name, value)
+        self.kind, self.seed = index, seed
+        self.cells, self.code_bytes, self.links = cells, code_bytes, links or 32
         self.ids: list[str] = []
         self._index = None
         self._effort: int | None = None  # nprobe or efSearch, if it was set
@@ -82,7 +78,7 @@ class FaissRetriever:
     @nprobe.setter
     def nprobe(self, value: int) -> None:
         self._only("ivf", "nprobe")
-        self._effort = _whole("nprobe", value)
+        self._effort = whole_number("nprobe", value)
         self._set_effort()
 
     @property
@@ -97,7 +93,7 @@ class FaissRetriever:
     @ef_search.setter
     def ef_search(self, value: int) -> None:
         self._only("hnsw", "ef_search")
-        self._effort = _whole("ef_search", value)
+        self._effort = whole_number("ef_search", value)
         self._set_effort()
 
     def _set_effort(self) -> None:
@@ -144,37 +140,44 @@ class FaissRetriever:
         index holds fewer, and Q lists of ids. An approximate index may find fewer than
         k for some query: its list of ids is then shorter, its scores end in -inf.
         """
-        _whole("k", k)
-        if not len(self):
-            raise ValueError("the index is empty: call .add(ids, vectors) first")
-        import faiss
-
-        k = min(int(k), len(self))
-        options = (
-            faiss.SearchParametersHNSW(efSearch=max(k, self.ef_search))
-            if self.kind == "hnsw"
-            else None
-        )
+        k, options = self._search_options(k)
         scores, rows = self._index.search(self._checked(vectors), k, params=options)
         scores[rows < 0] = -np.inf  # FAISS writes -1 for "none"
         return scores, [[self.ids[i] for i in row if i >= 0] for row in rows]
+
+    def search_stored(self, vector: np.ndarray, k: int):
+        """The k best for one query (D,), with what is stored of them: (ids, scores
+        (k,), vectors (k, D)); fewer where an approximate index finds fewer.
+        """
+        k, options = self._search_options(k)
+        asked = self._checked(vector[None])
+        found = self._index.search_and_reconstruct(asked, k, params=options)
+        scores, rows, stored = (part[0] for part in found)
+        kept = rows >= 0
+        return [self.ids[i] for i in rows[kept]], scores[kept], stored[kept]
+
+    def _search_options(self, k: int):
+        """(k, at most as many as there are; FAISS's search parameters)."""
+        whole_number("k", k)
+        if not len(self):
+            raise ValueError("the index is empty: call .add(ids, vectors) first")
+        k = min(int(k), len(self))
+        if self.kind != "hnsw":
+            return k, None
+        import faiss
+
+        return k, faiss.SearchParametersHNSW(efSearch=max(k, self.ef_search))
 
     def size_in_bytes(self) -> int:
         """Bytes of the FAISS index on disk, ids not counted; 0 before `add`."""
         return 0 if self._index is None else faiss_index.size_in_bytes(self._index)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write index and ids to one file, atomically (format: `faiss_index.write`)."""
+        """Write index and ids to one file, atomically."""
         if self._index is None:
             raise ValueError("the index is empty: nothing to save")
-        settings = {
-            "kind": self.kind,
-            "cells": self.cells,
-            "code_bytes": self.code_bytes,
-            "links": self.links,
-            "seed": self.seed,
-            "ids": self.ids,
-        }
+        names = ("kind", "cells", "code_bytes", "links", "seed", "ids")
+        settings = {name: getattr(self, name) for name in names}
         faiss_index.write(path, self._index, settings)
 
     @classmethod
@@ -197,17 +200,8 @@ class FaissRetriever:
         if self._index is not None and vectors.shape[1] != self._index.d:
             raise ValueError(
                 f"these vectors have {vectors.shape[1]} numbers, the index holds "
-                f"vectors of {self._index.d}: "
-                "use one embedding model for both"
+                f"vectors of {self._index.d}: use one embedding model for both"
             )
         if not np.isfinite(vectors).all():
-            raise ValueError(
-                "the vectors hold NaN or infinity; embed those texts again"
-            )
+            raise ValueError("vectors hold NaN or infinity; embed those texts again")
         return vectors
-
-
-def _whole(name: str, value) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be a whole number from 1 up, not {value!r}")
-    return int(value)

@@ -9,7 +9,7 @@ import numpy as np
 from qrr_lib.embed.collection import Collection
 from qrr_lib.rank.first_stage import FaissRetriever
 from qrr_lib.rank.one_inner_product import HybridFeatures
-from qrr_lib.rank.reranker import RankedDocument
+from qrr_lib.rank.reranker import RankedDocument, checked_queries, ids_and_texts
 
 
 class HybridIndex:
@@ -19,8 +19,9 @@ class HybridIndex:
     Parameters
     ----------
     embedder : TextEmbedder
-    scorer : StateScorer
-        With similarity "local_fidelity", or "fidelity" of at most 4 qubits.
+    scorer : Scorer
+        One state per text, with similarity "local_fidelity", or "fidelity" of at most 4
+        qubits.
     index : str or FaissRetriever
         Kind of FAISS index; "flat" returns exactly what reranking the whole corpus
         would.
@@ -40,9 +41,7 @@ class HybridIndex:
     ):
         self.embedder = embedder
         self.features = HybridFeatures(scorer, alpha if fixed else None)
-        self.retriever = (
-            index if isinstance(index, FaissRetriever) else FaissRetriever(index)
-        )
+        self.retriever = FaissRetriever(index) if isinstance(index, str) else index
         self.alpha = alpha
 
     def __len__(self) -> int:
@@ -64,12 +63,8 @@ class HybridIndex:
 
         Returns self.
         """
-        whole = isinstance(collection, Collection)
-        texts = collection.texts() if whole else list(collection.values())
-        self.add(
-            list(collection.docs if whole else collection),
-            self.embedder.encode(texts, progress=progress),
-        )
+        ids, texts = ids_and_texts(collection)
+        self.add(ids, self.embedder.encode(texts, progress=progress))
         return self
 
     def add(self, ids: list[str], vectors: np.ndarray) -> None:
@@ -82,24 +77,16 @@ class HybridIndex:
         """Find the best k documents; `first_rank` equals `rank`, since there is no
         first stage.
         """
-        check_query(query)
-        return self.search_vectors(self.embedder.encode([query]), k, **options)[0]
+        texts = checked_queries({"": query})
+        return self.search_vectors(self.embedder.encode(texts), k, **options)[0]
 
-    def run(
-        self, queries: Mapping[str, str], k: int = 100, **options
-    ) -> dict[str, dict[str, float]]:
+    def run(self, queries: Mapping[str, str], k: int = 100, **options) -> dict:
         """Search many queries: {query id: text} → {query id: {document id: score}},
         best first.
         """
-        for query in queries.values():
-            check_query(query)
-        found = self.search_vectors(
-            self.embedder.encode(list(queries.values())), k, **options
-        )
-        return {
-            qid: {doc.doc_id: doc.score for doc in line}
-            for qid, line in zip(queries, found)
-        }
+        vectors = self.embedder.encode(checked_queries(queries))
+        lines = zip(queries, self.search_vectors(vectors, k, **options))
+        return {qid: {doc.doc_id: doc.score for doc in line} for qid, line in lines}
 
     def search_vectors(
         self, vectors: np.ndarray, k: int = 10, **options
@@ -111,12 +98,10 @@ class HybridIndex:
         found = self._nearest(self.features.queries(vectors, self.alpha), k, **options)
         results, offset = [], self.features.offset(self.alpha)
         for query, (ids, scores, rows) in zip(vectors, found):
-            lines = zip(ids, scores + offset, *self.features.parts(query, rows))
+            parts = zip(ids, scores + offset, *self.features.parts(query, rows))
+            lines = enumerate(parts, 1)
             results.append(
-                [
-                    RankedDocument(doc, i, i, float(s), float(c), float(q))
-                    for i, (doc, s, c, q) in enumerate(lines, 1)
-                ]
+                [RankedDocument(d, i, i, *map(float, own)) for i, (d, *own) in lines]
             )
         return results
 
@@ -126,30 +111,5 @@ class HybridIndex:
         """For each of (Q, W) query rows: ids, inner products (k,) and stored rows (k,
         W) of the nearest.
         """
-        self.retriever.search(asked[:0], k)  # no query: only its checks
-        import faiss
-
-        k = min(int(k), len(self))
-        raw = self.retriever._index
-        hnsw = self.retriever.kind == "hnsw"
-        options = (
-            faiss.SearchParametersHNSW(efSearch=max(k, self.retriever.ef_search))
-            if hnsw
-            else None
-        )
         for row in asked:
-            scores, places, stored = raw.search_and_reconstruct(
-                row[None], k, params=options
-            )
-            kept = places[0] >= 0  # an approximate index may find fewer
-            yield (
-                [self.retriever.ids[i] for i in places[0][kept]],
-                scores[0][kept],
-                stored[0][kept],
-            )
-
-
-def check_query(query: str) -> None:
-    """Raise ValueError for a query without a word."""
-    if not isinstance(query, str) or not query.strip():
-        raise ValueError("the query is empty: write at least one word")
+            yield self.retriever.search_stored(row, k)

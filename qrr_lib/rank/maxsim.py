@@ -2,13 +2,11 @@
 twin, and weights by rarity (lesson 09).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np
 
-from qrr_lib.rank.states import TokenCodes
+from qrr_lib.rank.states import States
 
 
 def max_sim(
@@ -20,13 +18,7 @@ def max_sim(
     Each query token takes its best document token; their (weighted) mean is the
     document's score. 0 for a document, or query, without tokens.
     """
-    scores = np.zeros(len(offsets) - 1, dtype=np.float32)
-    full = np.flatnonzero(np.diff(offsets))
-    if len(full) and len(similarities):
-        # (Tq, documents that have tokens)
-        best = np.maximum.reduceat(similarities, offsets[full], axis=1)
-        scores[full] = best.mean(axis=0) if weights is None else weights @ best
-    return scores
+    return _interact(np.maximum, similarities, offsets, weights)
 
 
 def mean_sim(
@@ -38,14 +30,18 @@ def mean_sim(
     With the fidelity of whole states this is Tr(ρ_q ρ_d) of the mixtures ρ = 1/T
     Σ|t⟩⟨t|; with local fidelities, its mean over qubits.
     """
-    scores = np.zeros(len(offsets) - 1, dtype=np.float32)
-    full = np.flatnonzero(np.diff(offsets))
+    return _interact(np.add, similarities, offsets, weights)
+
+
+def _interact(reduce: np.ufunc, similarities, offsets, weights) -> np.ndarray:
+    lengths = np.diff(offsets)
+    full = np.flatnonzero(lengths)  # documents that have tokens
+    scores = np.zeros(len(lengths), dtype=np.float32)
     if len(full) and len(similarities):
-        means = (
-            np.add.reduceat(similarities, offsets[full], axis=1)
-            / np.diff(offsets)[full]
-        )
-        scores[full] = means.mean(axis=0) if weights is None else weights @ means
+        taken = reduce.reduceat(similarities, offsets[full], axis=1)  # (Tq, documents)
+        if reduce is np.add:
+            taken = taken / lengths[full]
+        scores[full] = taken.mean(axis=0) if weights is None else weights @ taken
     return scores
 
 
@@ -55,10 +51,8 @@ def token_groups(offsets: np.ndarray, most: int) -> Iterator[tuple[int, int]]:
     """
     first = 0
     while first < len(offsets) - 1:
-        last = max(
-            first + 1,
-            int(np.searchsorted(offsets, offsets[first] + most, side="right")) - 1,
-        )
+        end = np.searchsorted(offsets, offsets[first] + most, side="right")
+        last = max(first + 1, int(end) - 1)
         yield first, last
         first = last
 
@@ -72,12 +66,13 @@ class TokenRarity:
     """
 
     def __init__(self):
-        # N; documents that hold token id i
-        self.documents = 0
-        self._frequency = np.zeros(0, dtype=np.int64)
+        self.documents = 0  # N
+        self._frequency = np.zeros(0, dtype=np.int64)  # documents that hold token id i
 
-    def count(self, states: TokenCodes) -> None:
-        """Add documents."""
+    def count(self, states: States) -> None:
+        """Add documents; those without token ids (one state a text) count for none."""
+        if states.token_ids is None:
+            return
         self.documents += len(states)
         if len(states.token_ids):
             owner = np.repeat(np.arange(len(states)), np.diff(states.offsets))
@@ -92,12 +87,9 @@ class TokenRarity:
         """Weights (T,) of a query's tokens, adding up to 1; equal before anything is
         counted.
         """
-        known = np.append(self._frequency, 0)[
-            np.minimum(token_ids, len(self._frequency)).astype(np.int64)
-        ]
-        weights = (
-            np.log(1 + self.documents / (1 + known))
-            if self.documents
-            else np.ones(len(known))
-        )
+        at = np.minimum(token_ids, len(self._frequency)).astype(np.int64)
+        known = np.append(self._frequency, 0)[at]
+        weights = np.ones(len(known))
+        if self.documents:
+            weights = np.log(1 + self.documents / (1 + known))
         return (weights / max(weights.sum(), 1e-12)).astype(np.float32)

@@ -4,11 +4,7 @@
 log2 discount (Järvelin & Kekäläinen 2002), reciprocal rank, average precision, recall.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-
-import numpy as np
 
 Run = Mapping[str, Mapping[str, float]]  # {query id: {document id: score}}
 Qrels = Mapping[str, Mapping[str, int]]  # {query id: {document id: grade}}
@@ -33,14 +29,11 @@ def per_query(
         )
     ranked = {}
     for qid in qrels:
-        # stable: ties keep their order
-        order = sorted(run.get(qid, {}).items(), key=lambda item: -item[1])
-        ranked[qid] = {
-            did: float(len(order) - place) for place, (did, _) in enumerate(order)
-        }
-    parsed = [ir_measures.parse_measure(m) for m in measures]
+        found = best_first(run.get(qid, {}))
+        ranked[qid] = {doc: float(len(found) - i) for i, doc in enumerate(found)}
+    parsed = [ir_measures.parse_measure(measure) for measure in measures]
     plain = {qid: dict(judged) for qid, judged in qrels.items()}
-    values = {m: dict.fromkeys(qrels, 0.0) for m in measures}
+    values = {measure: dict.fromkeys(qrels, 0.0) for measure in measures}
     for row in ir_measures.iter_calc(parsed, plain, ranked):
         values[str(row.measure)][row.query_id] = float(row.value)
     return values
@@ -48,26 +41,23 @@ def per_query(
 
 def evaluate(run: Run, qrels: Qrels, measures=DEFAULT_MEASURES) -> dict[str, float]:
     """Return {measure: mean over the judged queries}, each in [0, 1]."""
-    return {
-        m: sum(v.values()) / len(v) for m, v in per_query(run, qrels, measures).items()
-    }
+    values = per_query(run, qrels, measures)
+    return {m: sum(v.values()) / len(v) for m, v in values.items()}
+
+
+def unjudged_at(run: Run, qrels: Qrels, k: int = 10) -> float:
+    """Share of the first k documents that nobody judged, over the queries of `qrels`
+    that the run answers: 0 to 1.
+    """
+    answered = {qid: judged for qid, judged in qrels.items() if run.get(qid)}
+    return 1 - evaluate(run, answered, [f"Judged@{k}"])[f"Judged@{k}"]
+
+
+def best_first(found: Mapping[str, float]) -> list[str]:
+    """Documents of one query from best to worst; ties as the mapping lists them."""
+    return sorted(found, key=lambda doc: -found[doc])
 
 
 def relevant(judged: Mapping[str, int]) -> set[str]:
     """Documents of grade 1 or more."""
     return {doc for doc, grade in judged.items() if grade >= 1}
-
-
-def unjudged_at(run: Run, qrels: Qrels, k: int = 10) -> float:
-    """Share of the first k documents that nobody judged, over the queries of `qrels`: 0
-    to 1.
-    """
-    shares = []
-    for qid, judged in qrels.items():
-        first = sorted(run.get(qid, {}).items(), key=lambda item: -item[1])[:k]
-        shares += (
-            [float(np.mean([doc not in judged for doc, _ in first]))] if first else []
-        )
-    if not shares:
-        raise ValueError("the run answers none of the judged queries")
-    return float(np.mean(shares))

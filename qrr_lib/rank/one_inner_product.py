@@ -17,41 +17,16 @@ and no inner product at all: the matrix of all overlaps of some states has negat
 eigenvalues.
 """
 
-from __future__ import annotations
-
 import numpy as np
-import torch
 
-from qrr_lib.rank.scorer import StateScorer
+from qrr_lib.rank.codecs import TextCodec
+from qrr_lib.rank.mix import checked_alpha
+from qrr_lib.rank.scorer import Scorer
 
-MAX_PAULI_QUBITS = 4  # 4⁴ − 1 = 255 numbers a document
 # rows are padded with zeros to a multiple of this: FAISS reads 8 floats at a time and
 # cuts PQ codes evenly
 MULTIPLE = 8
 BLOCK = 4096  # documents whose states are in memory at once
-_PAULIS = torch.tensor(
-    [[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]],
-    dtype=torch.complex64,
-)
-
-
-def pauli_features(states: torch.Tensor) -> torch.Tensor:
-    """Expectation values of all Pauli strings but the identity, scaled to length 1:
-    states (B, 2**n) → (B, 4**n − 1) real.
-
-    The inner product p of two rows gives the fidelity of the states: F = 2⁻ⁿ + (1 −
-    2⁻ⁿ)·p. For one qubit a row is the Bloch vector. The order is that of the strings
-    II…I, II…X, II…Y, …, ZZ…Z, qubit 0 leftmost.
-    """
-    batch, dim = states.shape
-    # density matrices
-    tensor = torch.einsum("bi,bj->bij", states, states.conj()).view(batch, 1, dim, dim)
-    while (rest := tensor.shape[2] // 2) >= 1:  # one qubit at a time, left to right
-        blocks = tensor.view(batch, -1, 2, rest, 2, rest)
-        tensor = torch.einsum("pij,bdjris->bdprs", _PAULIS.to(states), blocks).reshape(
-            batch, -1, rest, rest
-        )
-    return tensor.real.reshape(batch, -1)[:, 1:] / (dim - 1) ** 0.5
 
 
 class HybridFeatures:
@@ -59,9 +34,9 @@ class HybridFeatures:
 
     Parameters
     ----------
-    scorer : StateScorer
-        similarity "local_fidelity" (any number of qubits; 3n numbers) or "fidelity" (up
-        to 4 qubits; 4ⁿ − 1 numbers).
+    scorer : Scorer
+        One state per text; similarity "local_fidelity" (any number of qubits; 3n
+        numbers) or "fidelity" (up to 4 qubits; 4ⁿ − 1 numbers).
     fixed_alpha : float or None
         None stores [e, φ] and leaves α to the query. A number puts [√α·e,
         √((1−α)(1−c))·φ] on both sides: an approximate index is then built in the very
@@ -70,34 +45,16 @@ class HybridFeatures:
     Raises ValueError for a scorer whose similarity is no inner product.
     """
 
-    def __init__(self, scorer, fixed_alpha: float | None = None):
-        if not isinstance(scorer, StateScorer):
+    def __init__(self, scorer: Scorer, fixed_alpha: float | None = None):
+        if not isinstance(scorer.codec, TextCodec):
             raise ValueError(
-                f"{type(scorer).__name__} does not fold into one vector a text: take a "
-                "StateScorer (one state per text), "
-                "or rerank in two stages (HybridReranker)"
+                "token states do not fold into one vector a text: take a Scorer of one "
+                "state per text, or rerank in two stages (Reranker)"
             )
-        kind, n = scorer.similarity, scorer.circuit.n_qubits
-        if kind == "overlap":
-            raise ValueError(
-                "the overlap |<a|b>| is the square root of the fidelity and no inner "
-                "product of features, so no vector index "
-                "can search by it: take StateScorer(..., similarity='fidelity'), or "
-                "rerank in two stages (HybridReranker)"
-            )
-        if kind == "local_fidelity" or (kind == "geometric_fidelity" and n == 1):
-            self.constant, self.width = 0.5, 3 * n
-        elif kind == "fidelity" and n <= MAX_PAULI_QUBITS:
-            self.constant, self.width = 0.5**n, 4**n - 1
-        else:
-            raise ValueError(
-                f"{kind} of {n} qubits does not fold into one short vector: take "
-                "'local_fidelity' (3 numbers a qubit), or "
-                f"'fidelity' with at most {MAX_PAULI_QUBITS} qubits (4**n - 1 numbers)"
-            )
-        self.scorer = scorer
-        self.fixed_alpha = None if fixed_alpha is None else check_alpha(fixed_alpha)
-        self.similarity, self.n_qubits = kind, n
+        self.scorer, self.codec = scorer, scorer.codec
+        self.n_qubits = self.codec.circuit.n_qubits
+        self.constant, self.width = self.codec.similarity.fold(self.n_qubits)
+        self.fixed_alpha = None if fixed_alpha is None else checked_alpha(fixed_alpha)
 
     def states(self, vectors: np.ndarray) -> np.ndarray:
         """Features φ of embeddings' states: (N, D) → (N, width) float32, norm 1 (less
@@ -105,14 +62,9 @@ class HybridFeatures:
         """
         made = np.empty((len(vectors), self.width), dtype=np.float32)
         for start in range(0, len(vectors), BLOCK):
-            # (B, n, 3) Bloch vectors or (B, 2**n) states
-            encoded = self.scorer.encode(vectors[start : start + BLOCK])
-            rows = (
-                encoded.flatten(1) / self.n_qubits**0.5
-                if encoded.ndim == 3
-                else pauli_features(encoded)
-            )
-            made[start : start + BLOCK] = rows.float().cpu().numpy()
+            rows = self.codec.rows(vectors[start : start + BLOCK])
+            features = self.codec.similarity.features(rows)
+            made[start : start + BLOCK] = features.float().cpu().numpy()
         return made
 
     def row_width(self, dim: int) -> int:
@@ -158,7 +110,7 @@ class HybridFeatures:
         """Return α, or raise ValueError: outside [0, 1], or another one than the stored
         rows were made for.
         """
-        alpha = check_alpha(alpha)
+        alpha = checked_alpha(alpha)
         if self.fixed_alpha is not None and abs(alpha - self.fixed_alpha) > 1e-9:
             raise ValueError(
                 f"these vectors were stored for alpha = {self.fixed_alpha:g} and "
@@ -171,19 +123,17 @@ class HybridFeatures:
         """What has to agree between a stored index and who asks it, as plain values."""
         return {
             "dim": dim,
-            "similarity": self.similarity,
+            "similarity": self.codec.similarity.name,
             "n_qubits": self.n_qubits,
             "width": self.row_width(dim),
             "fixed_alpha": self.fixed_alpha,
         }
 
     def _document_weights(self) -> tuple[float, float]:
-        a = self.fixed_alpha
-        return (
-            (1.0, 1.0)
-            if a is None
-            else (a**0.5, ((1 - a) * (1 - self.constant)) ** 0.5)
-        )
+        alpha = self.fixed_alpha
+        if alpha is None:
+            return 1.0, 1.0
+        return alpha**0.5, ((1 - alpha) * (1 - self.constant)) ** 0.5
 
     def _joined(self, vectors: np.ndarray, on_e: float, on_state: float) -> np.ndarray:
         vectors = np.asarray(vectors, dtype=np.float32)
@@ -194,13 +144,3 @@ class HybridFeatures:
         np.multiply(vectors, np.float32(on_e), out=rows[:, :dim])
         np.multiply(states, np.float32(on_state), out=rows[:, dim : dim + self.width])
         return rows
-
-
-def check_alpha(alpha: float) -> float:
-    """Return α as a float, or raise ValueError outside [0, 1]."""
-    if not isinstance(alpha, (int, float, np.floating)) or not 0 <= alpha <= 1:
-        raise ValueError(
-            f"alpha must lie in [0, 1], not {alpha!r}: it is the weight of cosine in "
-            "the mix"
-        )
-    return float(alpha)

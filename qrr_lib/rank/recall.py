@@ -1,7 +1,5 @@
 """What an approximate index misses, and vectors to try it on (lesson 05)."""
 
-from __future__ import annotations
-
 import numpy as np
 
 
@@ -30,13 +28,10 @@ def noisy_copies(
     made = np.empty((n, vectors.shape[1]), dtype=np.float32)
     for start in range(0, n, 10_000):  # in blocks: memory stays small
         block = made[start : start + 10_000]
-        weights = generator.standard_normal(
-            (len(block), len(vectors)), dtype=np.float32
-        )
-        block[:] = (
-            vectors[generator.integers(len(vectors), size=len(block))]
-            + noise * weights @ directions
-        )
+        shape = len(block), len(vectors)
+        weights = generator.standard_normal(shape, dtype=np.float32)
+        drawn = vectors[generator.integers(len(vectors), size=len(block))]
+        block[:] = drawn + noise * weights @ directions
         block /= np.linalg.norm(block, axis=1, keepdims=True)
     return made
 
@@ -45,11 +40,5 @@ def neighbour_recall(found, exact) -> float:
     """Share of the exact neighbours that an index found: two lists of id lists (one per
     query) → mean over queries, in [0, 1].
     """
-    return float(
-        np.mean(
-            [
-                len(set(row) & set(truth)) / len(truth)
-                for row, truth in zip(found, exact, strict=True)
-            ]
-        )
-    )
+    pairs = zip(found, exact, strict=True)
+    return float(np.mean([len({*row} & {*true}) / len(true) for row, true in pairs]))

@@ -4,14 +4,21 @@ order (lesson 06).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
+from qrr_lib.checks import whole_number
 from qrr_lib.embed.collection import Collection, check_ids
+from qrr_lib.rank.explain import TokenMatch, matches
 from qrr_lib.rank.first_stage import FaissRetriever
+from qrr_lib.rank.maxsim import TokenRarity
+from qrr_lib.rank.mix import Candidates, checked_alpha
+from qrr_lib.rank.scorer import Scorer
+from qrr_lib.rank.states import States
+from qrr_lib.rank.token_store import read_store, write_store
 
 
 class RankedDocument(NamedTuple):
@@ -27,32 +34,34 @@ class RankedDocument(NamedTuple):
     quantum: float
 
 
-class HybridReranker:
+class Reranker:
     """α·cosine + (1−α)·similarity over the candidates of a first stage.
 
     Parameters
     ----------
     embedder : TextEmbedder
-    scorer : StateScorer or TokenScorer
-        Anything with `.encode_texts(embedder, texts, ids=None, progress=None)`, which
-        gives (vectors, states), and `.score(queries, documents)`.
-    retriever : FaissRetriever or None
-        First stage; None makes a flat one.
+    scorer : Scorer
+        May be shared: what belongs to the documents (how rare tokens are, a map fitted
+        to them) is kept here.
+    first_stage : FaissRetriever or None
+        None makes a flat one.
     alpha : float or None
         Weight of cosine, in [0, 1]: 1 leaves the order of cosine, 0 takes the states'
-        alone. None takes the scorer's `default_alpha`, or 0.5 if it has none.
+        alone. None takes the scorer's `default_alpha`.
     """
 
     def __init__(
         self,
         embedder,
-        scorer,
-        retriever: FaissRetriever | None = None,
+        scorer: Scorer,
+        first_stage: FaissRetriever | None = None,
         alpha: float | None = None,
     ):
         self.embedder, self.scorer = embedder, scorer
-        self.retriever = retriever if retriever is not None else FaissRetriever("flat")
-        self.alpha = getattr(scorer, "default_alpha", 0.5) if alpha is None else alpha
+        self.first_stage = FaissRetriever() if first_stage is None else first_stage
+        self.alpha = scorer.default_alpha if alpha is None else alpha
+        self.rarity = TokenRarity()
+        self.doc_ids: list[str] = []
         self._row: dict[str, int] = {}
 
     @property
@@ -64,41 +73,72 @@ class HybridReranker:
 
     @alpha.setter
     def alpha(self, value: float) -> None:
-        if not isinstance(value, (int, float, np.floating)) or not 0 <= value <= 1:
-            raise ValueError(
-                f"alpha must lie in [0, 1], not {value!r}: it is the weight of cosine "
-                "in the mix"
-            )
-        self._alpha = float(value)
+        self._alpha = checked_alpha(value)
 
     def index(
-        self, collection: Collection | Mapping[str, str], progress: bool | None = None
-    ) -> HybridReranker:
+        self,
+        collection: Collection | Mapping[str, str],
+        progress: bool | None = None,
+        folder: str | os.PathLike | None = None,
+    ) -> Reranker:
         """Embed, encode and index documents; a Collection, or a mapping {id: text}.
 
-        Returns self.
+        With `folder`, token states are written there and memory-mapped; `open_index`
+        opens them again. Returns self.
         """
-        if isinstance(collection, Collection):
-            ids, texts = list(collection.docs), collection.texts()
+        ids, texts = ids_and_texts(collection)
+        check_ids(ids, self._row)  # said before the texts are embedded: that takes long
+        if folder is not None and self._row:
+            raise ValueError(
+                f"the index in {folder} is written once: index all documents in one "
+                "call, or keep them in memory (folder=None)"
+            )
+        self.scorer, seen = self.scorer.fitted(self.embedder, texts)
+        blocks = self.scorer.blocks(self.embedder, texts, progress, seen)
+        if folder is not None:
+            write_store(folder, ids, blocks, self.scorer.codec, self.embedder)
+            _, vectors, states, _ = read_store(folder)
         else:
-            ids, texts = list(collection), list(collection.values())
-        # said before the texts are embedded, which takes long
-        check_ids(ids, self._row)
-        return self.add(
-            ids, *self.scorer.encode_texts(self.embedder, texts, ids, progress)
-        )
+            vectors, states = zip(*blocks)
+            vectors, states = np.concatenate(vectors), States.join(list(states))
+        return self.add(ids, vectors, states)
 
-    def add(self, ids: list[str], vectors: np.ndarray, states) -> HybridReranker:
+    def add(self, ids: list[str], vectors: np.ndarray, states: States) -> Reranker:
         """Index documents that are encoded already, as `scorer.encode_texts` gives
         them. Returns self.
         """
-        self.retriever.add(ids, vectors)
-        start = len(self._row)
-        self._row.update((key, start + i) for i, key in enumerate(ids))
+        self.first_stage.add(ids, vectors)
+        start = len(self.doc_ids)
+        self._row |= {key: start + i for i, key in enumerate(ids)}
+        self.doc_ids += ids
         self.vectors = np.concatenate([self.vectors, vectors]) if start else vectors
-        join = torch.cat if isinstance(states, torch.Tensor) else states.join
-        self.states = join([self.states, states]) if start else states
+        self.states = States.join([self.states, states]) if start else states
+        self.rarity.count(states)
         return self
+
+    def candidates(self, queries: Mapping[str, str], k: int = 100) -> Candidates:
+        """Find and score: {query id: text} → the k nearest documents of each, with the
+        signals "cosine" and "states".
+        """
+        texts = checked_queries(queries)
+        vectors, asked = self.scorer.encode_texts(self.embedder, texts)
+        cosine, found = self.first_stage.search(vectors, k)  # (Q, K), best first
+        rows = np.full(cosine.shape, -1)
+        states = np.zeros(cosine.shape, dtype=np.float32)
+        weights = self.weights(asked)
+        for q, ids in enumerate(found):
+            rows[q, : len(ids)] = own = [self._row[key] for key in ids]
+            mine = None if weights is None else weights[q : q + 1]
+            score = self.scorer.score(asked[q : q + 1], self.states[own], mine)
+            states[q, : len(ids)] = score[0]
+        signals = {"cosine": cosine, "states": states}
+        return Candidates(list(queries), self.doc_ids, rows, signals)
+
+    def run(self, queries: Mapping[str, str], candidates: int = 100) -> dict:
+        """Search many queries at once: {query id: text} → {query id: {document id:
+        final score}}, best first.
+        """
+        return self.candidates(queries, candidates).run(self.alpha)
 
     def search(
         self, query: str, k: int = 10, candidates: int = 100
@@ -106,77 +146,99 @@ class HybridReranker:
         """Rerank the `candidates` nearest documents by the mixed score; return the best
         k (fewer if the corpus is smaller).
         """
-        if not isinstance(k, (int, np.integer)) or k < 1:
-            raise ValueError(f"k must be a whole number from 1 up, not {k!r}")
-        return self._search_all([query], max(k, candidates))[0][:k]
-
-    def run(
-        self, queries: Mapping[str, str], candidates: int = 100
-    ) -> dict[str, dict[str, float]]:
-        """Search many queries at once: {query id: text} → {query id: {document id:
-        final score}}, best first.
-        """
-        results = self._search_all(list(queries.values()), candidates)
-        return {
-            qid: {doc.doc_id: doc.score for doc in ranked}
-            for qid, ranked in zip(queries, results)
-        }
-
-    def rerank(self, query: str, texts: list[str]) -> list[RankedDocument]:
-        """Rank texts that need not be indexed; `doc_id` is a text's position in the
-        list, `first_rank` its rank by cosine.
-        """
-        vectors, states = self.scorer.encode_texts(self.embedder, [query, *texts])
-        cosine = vectors[1:] @ vectors[0]
-        order = np.argsort(-cosine, kind="stable")
-        quantum = self.scorer.score(states[:1], states[1:])[0]
-        return self._mix([str(i) for i in order], cosine[order], quantum[order])
-
-    def explain(self, query: str, doc_id: str) -> list:
-        """Say which token of the query met which token of an indexed document: a list
-        of `TokenMatch`, for a `TokenScorer` (lesson 09).
-        """
-        if not hasattr(self.scorer, "explain"):
-            raise ValueError(
-                "one state per text has no parts to explain: use a TokenScorer"
+        k = whole_number("k", k)
+        found = self.candidates({"": query}, max(k, candidates))
+        final = found.mix(self.alpha)
+        columns = [i for i in found.order(final)[0] if found.rows[0, i] >= 0]
+        cosine, states = found.signals["cosine"][0], found.signals["states"][0]
+        return [
+            RankedDocument(
+                self.doc_ids[found.rows[0, i]],
+                rank,
+                int(i) + 1,
+                float(final[0, i]),
+                float(cosine[i]),
+                float(states[i]),
             )
-        return self.scorer.explain(self.embedder, query, self.states_of(doc_id))
+            for rank, i in enumerate(columns[:k], 1)
+        ]
 
-    def states_of(self, doc_id: str):
-        """What `score` compares of one indexed document: the states of a single row;
-        ValueError for an unknown id.
+    def rank(
+        self,
+        query: str,
+        documents: list[str],
+        top_k: int | None = None,
+        return_documents: bool = False,
+    ) -> list[dict]:
+        """Rank texts that need not be indexed, as `CrossEncoder.rank` does.
+
+        Returns a list of {"corpus_id": position in `documents`, "score": mixed score},
+        best first, with "text" if `return_documents`; the best `top_k` of them.
+        """
+        texts = [query, *documents]
+        vectors, states = self.scorer.encode_texts(self.embedder, texts)
+        cosine = vectors[1:] @ vectors[0]
+        order = np.argsort(-cosine, kind="stable")  # ties keep cosine's order
+        weights = self.weights(states[:1])
+        similarity = self.scorer.score(states[:1], states[1:], weights)
+        signals = {"cosine": cosine[None, order], "states": similarity[:, order]}
+        mixed = Candidates([""], documents, order[None], signals).mix(self.alpha)[0]
+        best = np.argsort(-mixed, kind="stable")[:top_k]
+        ranked = [{"corpus_id": int(order[i]), "score": float(mixed[i])} for i in best]
+        if return_documents:
+            ranked = [one | {"text": documents[one["corpus_id"]]} for one in ranked]
+        return ranked
+
+    def weights(self, queries: States) -> list[np.ndarray] | None:
+        """Weights of each query's tokens, by rarity in the documents; None: equal."""
+        if queries.token_ids is None or not self.scorer.idf:
+            return None
+        bounds = zip(queries.offsets, queries.offsets[1:])
+        return [self.rarity.weights(queries.token_ids[a:b]) for a, b in bounds]
+
+    def explain(self, query: str, doc_id: str) -> list[TokenMatch]:
+        """Say which token of the query met which token of an indexed document (lesson
+        09); weight · similarity adds up to the document's score.
+        """
+        asked, document = self._token_states(query, doc_id)
+        weights = self.weights(asked)
+        return matches(self.scorer, self.embedder, asked, document, weights)
+
+    def token_matrix(self, query: str, doc_id: str):
+        """The word pieces of a query and of one document, and the fidelity of every
+        pair, (Tq, Td); for `plots.token_heatmap`.
+        """
+        asked, document = self._token_states(query, doc_id)
+        names = [self.embedder.token_strings(s.token_ids) for s in (asked, document)]
+        return *names, self.scorer.compare(asked.rows, document.rows)
+
+    def _token_states(self, query: str, doc_id: str) -> tuple[States, States]:
+        document = self.states_of(doc_id)
+        if document.token_ids is None:
+            raise ValueError(
+                "one state per text has no parts to explain: use Scorer(per='token')"
+            )
+        return self.scorer.encode_texts(self.embedder, [query])[1], document
+
+    def states_of(self, doc_id: str) -> States:
+        """What `score` compares of one indexed document; ValueError for an unknown
+        id.
         """
         if doc_id not in self._row:
             raise ValueError(f"no document {doc_id!r} is indexed here")
         return self.states[[self._row[doc_id]]]
 
-    def _search_all(
-        self, queries: list[str], candidates: int
-    ) -> list[list[RankedDocument]]:
-        for query in queries:
-            if not isinstance(query, str) or not query.strip():
-                raise ValueError("the query is empty: write at least one word")
-        vectors, states = self.scorer.encode_texts(self.embedder, queries)
-        scores, found = self.retriever.search(vectors, candidates)  # (Q, K), best first
-        results = []
-        for i, ids in enumerate(found):
-            rows = [self._row[key] for key in ids]
-            quantum = self.scorer.score(states[i : i + 1], self.states[rows])[0]
-            results.append(self._mix(ids, scores[i, : len(ids)], quantum))
-        return results
 
-    def _mix(self, ids, cosine, quantum) -> list[RankedDocument]:
-        final = self.alpha * cosine + (1 - self.alpha) * quantum  # (K,)
-        # equal scores keep the first stage's order
-        order = np.argsort(-final, kind="stable")
-        return [
-            RankedDocument(
-                ids[i],
-                rank,
-                int(i) + 1,
-                float(final[i]),
-                float(cosine[i]),
-                float(quantum[i]),
-            )
-            for rank, i in enumerate(order, 1)
-        ]
+def ids_and_texts(documents: Collection | Mapping[str, str]):
+    """(ids, texts) of a Collection, or of a mapping {id: text}."""
+    if isinstance(documents, Collection):
+        return list(documents.docs), documents.texts()
+    return list(documents), list(documents.values())
+
+
+def checked_queries(queries: Mapping[str, str]) -> list[str]:
+    """The texts of {query id: text}; ValueError for a query without a word."""
+    for query in queries.values():
+        if not isinstance(query, str) or not query.strip():
+            raise ValueError("the query is empty: write at least one word")
+    return list(queries.values())

@@ -1,121 +1,128 @@
-"""One state per text, compared with another (lesson 06)."""
+"""Encode texts as states and compare them: one state per text (lesson 06), or one per
+token and late interaction (lesson 09).
 
-from __future__ import annotations
+Late interaction is ColBERT's (Khattab & Zaharia 2020), there with trained vectors. One
+state per text is the case of a single row: it is its own best partner.
+"""
+
+from collections.abc import Iterator
 
 import numpy as np
-import torch
 
-from qrr_lib.encode.angles import check_vectors
-from qrr_lib.encode.backends import BACKENDS, encode
-from qrr_lib.encode.circuit import MAX_QUBITS, Circuit
-from qrr_lib.encode.similarity import (
-    bloch_vectors,
-    fidelity,
-    local_fidelity,
-    log_fidelity,
-    overlap,
-    reduced_bloch_vectors,
-)
+from qrr_lib.rank.codecs import CODECS
+from qrr_lib.rank.maxsim import max_sim, mean_sim, token_groups
+from qrr_lib.rank.states import States
 
-SIMILARITIES = ("overlap", "fidelity", "local_fidelity", "geometric_fidelity")
+INTERACTIONS = {"max": max_sim, "mean": mean_sim}
+ROWS_A_GROUP = 65_536  # document rows whose similarities are in memory at a time
 
 
-class StateScorer:
-    """One state per text: embedding → angles → state → similarity in [0, 1].
+class Scorer:
+    """Similarity of texts by their states, in [0, 1]. Holds no documents.
 
     Parameters
     ----------
     angles : callable
-        Angle source, (B, D) → (B, L, n, 2): a `QubitAnglePredictor` or anything with
-        the same call.
-    circuit : Circuit or None
-        None takes the angle source's own.
-    backend : {"torch", "qiskit", "pennylane", "lightning"}
-        Who computes the states.
-    similarity : {"overlap", "fidelity", "local_fidelity", "geometric_fidelity"}
-        |⟨q|d⟩|, its square, the mean of the qubits' fidelities, or F^(1/n) (product
-        states only).
+        Angle source: (B, D) → (B, L, n, 2) for embeddings of texts, or of tokens: a
+        `QubitAnglePredictor`, a `QubitMap`, or anything with the same call. An unfitted
+        map is fitted, in a copy, when a `Reranker` indexes documents.
+    similarity : str or None
+        "overlap" |⟨q|d⟩|, "fidelity", its square, "local_fidelity", the mean of the
+        qubits' fidelities (1 + nᵢ·mᵢ)/2, or "geometric_fidelity" F^(1/n) (the last two
+        for tokens). None takes "overlap" for texts, "local_fidelity" for tokens.
+    per : {"text", "token"}
+        What has a state of its own.
+    backend, circuit
+        For texts: who computes the states (see `encode`), and a circuit in place of the
+        angle source's own.
+    interaction : {"max", "mean"}
+        What a token of the query takes from a document: its best token, or the mean
+        over all (for comparison: it behaves like a pooled vector).
+    idf : bool
+        Weigh query tokens by how rare they are in the documents that a `Reranker` has
+        indexed: log(1 + N/(1 + number of documents with the token)).
 
-    Product states of more than 12 qubits never become statevectors: their Bloch vectors
-    give the same numbers.
+    The defaults for tokens (with 64 qubits of 4 bits an angle, and α = 0.15) were
+    chosen once, on training queries of a public collection; see
+    data/results/tokens.json.
     """
 
     def __init__(
         self,
         angles,
-        circuit: Circuit | None = None,
-        backend: str = "torch",
-        similarity: str = "overlap",
+        similarity: str | None = None,
+        per: str = "text",
+        interaction: str = "max",
+        idf: bool = True,
+        **options,
     ):
-        if similarity not in SIMILARITIES:
-            raise ValueError(
-                f"unknown similarity {similarity!r}; choose one of "
-                f"{', '.join(SIMILARITIES)}"
-            )
-        if backend not in BACKENDS:
-            raise ValueError(
-                f"unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}"
-            )
-        self.angles, self.backend, self.similarity = angles, backend, similarity
-        self.circuit = circuit or getattr(angles, "circuit", None) or Circuit()
-        product = self.circuit.is_product and self.circuit.n_layers == 1
-        if similarity == "geometric_fidelity" and not product:
-            raise ValueError(
-                "geometric_fidelity needs a product state of one layer; use 'fidelity' "
-                "for entangled circuits"
-            )
-        self.on_bloch_sphere = product and (
-            similarity == "geometric_fidelity"
-            or self.circuit.n_qubits > MAX_QUBITS
-            or (similarity == "local_fidelity" and backend == "torch")
-        )
+        if per not in CODECS:
+            raise ValueError(f"unknown per={per!r}; choose 'text' or 'token'")
+        if interaction not in INTERACTIONS:
+            raise ValueError(f"unknown interaction {interaction!r}; choose max or mean")
+        if similarity is not None:
+            options["similarity"] = similarity
+        self.codec = CODECS[per](angles, **options)
+        self.interaction, self.idf = interaction, idf
 
-    def encode_texts(
-        self,
-        embedder,
-        texts: list[str],
-        ids: list[str] | None = None,
-        progress: bool | None = None,
-    ):
-        """Texts → (embeddings (B, D), what `score` compares).
+    @property
+    def angles(self):
+        """The angle source."""
+        return self.codec.angles
 
-        `ids` are given when the texts are to be indexed; here they change nothing.
+    @property
+    def default_alpha(self) -> float:
+        """Weight of cosine that a `Reranker` takes unless told otherwise."""
+        return self.codec.default_alpha
+
+    def fitted(self, embedder, texts: list[str]):
+        """(a scorer whose map is fitted, {text: what was encoded on the way}).
+
+        It is this scorer, and nothing, if there is nothing to fit.
         """
-        vectors = embedder.encode(texts, progress=progress)
-        return vectors, self.encode(vectors)
+        codec, seen = self.codec.fitted(embedder, texts)
+        if codec is self.codec:
+            return self, seen
+        other = object.__new__(Scorer)
+        other.__dict__ |= self.__dict__ | {"codec": codec}
+        return other, seen
 
-    @torch.no_grad()
-    def encode(self, vectors: np.ndarray) -> torch.Tensor:
-        """Embeddings (B, D) → what `score` compares: states (B, 2**n), or Bloch vectors
-        (B, n, 3).
+    def encode(self, vectors: np.ndarray):
+        """Embeddings (B, D), or token vectors (T, D) → rows that `compare` takes."""
+        return self.codec.rows(vectors)
+
+    def blocks(self, embedder, texts, progress=None, seen=None) -> Iterator:
+        """Texts → (embeddings (B, D), `States`), block by block."""
+        texts = list(texts)
+        if not texts:
+            raise ValueError("there are no texts to encode")
+        return self.codec.blocks(embedder, texts, progress, seen)
+
+    def encode_texts(self, embedder, texts: list[str], progress: bool | None = None):
+        """Texts → (embeddings (N, D), `States`)."""
+        vectors, states = zip(*self.blocks(embedder, texts, progress))
+        return np.concatenate(vectors), States.join(list(states))
+
+    def compare(self, a, b) -> np.ndarray:
+        """Similarity of every pair of rows: A and B of them → (A, B) in [0, 1]."""
+        return self.codec.compare(a, b)
+
+    def score(self, queries, documents, weights=None) -> np.ndarray:
+        """Similarity of every query with every document: (Q, N) float32 in [0, 1]; 0
+        where one of the two has no tokens.
+
+        Rows alone stand for one state a text. `weights` are those of each query's
+        tokens, adding up to 1; None is equal ones.
         """
-        vectors = check_vectors(
-            vectors, getattr(self.angles, "embedding_dim", np.shape(vectors)[-1])
-        )
-        angles = self.angles(vectors)
-        if self.on_bloch_sphere:
-            return bloch_vectors(angles)
-        states = encode(angles, self.circuit, self.backend)
-        return (
-            reduced_bloch_vectors(states)
-            if self.similarity == "local_fidelity"
-            else states
-        )
-
-    @torch.no_grad()
-    def score(self, queries: torch.Tensor, documents: torch.Tensor) -> np.ndarray:
-        """Similarity of every pair of encoded texts: (Q, D) float32, each in [0, 1]."""
-        if self.similarity == "local_fidelity":
-            scores = local_fidelity(queries, documents)
-        elif self.on_bloch_sphere:
-            power = {
-                "overlap": 0.5,
-                "fidelity": 1.0,
-                "geometric_fidelity": 1 / self.circuit.n_qubits,
-            }[self.similarity]
-            scores = (power * log_fidelity(queries, documents)).exp()
-        else:
-            scores = (overlap if self.similarity == "overlap" else fidelity)(
-                queries, documents
-            )
-        return scores.float().cpu().numpy()
+        queries, documents = States.from_rows(queries), States.from_rows(documents)
+        interact = INTERACTIONS[self.interaction]
+        scores = np.zeros((len(queries), len(documents)), dtype=np.float32)
+        for first, last in token_groups(documents.offsets, ROWS_A_GROUP):
+            start, end = documents.offsets[first], documents.offsets[last]
+            # (all query rows, rows of the group)
+            similarities = self.compare(queries.rows, documents.rows[start:end])
+            offsets = documents.offsets[first : last + 1] - start
+            for q, (a, b) in enumerate(zip(queries.offsets, queries.offsets[1:])):
+                own = None if weights is None else weights[q]
+                scores[q, first:last] = interact(similarities[a:b], offsets, own)
+        return scores.clip(0, 1)

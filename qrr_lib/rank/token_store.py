@@ -18,8 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
+from qrr_lib.encode.qubit_map import QubitMap
 from qrr_lib.files import atomic_path
-from qrr_lib.rank.states import TokenCodes
+from qrr_lib.rank.states import States, offsets_of
 
 FORMAT = 2
 MANIFEST = "manifest.json"
@@ -49,13 +50,20 @@ class StoreWriter:
         self.written = dict.fromkeys(self.names, 0)
         self.lengths: list[int] = []
 
-    def add(self, ids: list[str], vectors: np.ndarray, states: TokenCodes) -> None:
+    def __enter__(self) -> StoreWriter:
+        return self
+
+    def __exit__(self, kind, *_) -> None:
+        if kind is not None:
+            self.abort()
+
+    def add(self, ids: list[str], vectors: np.ndarray, states: States) -> None:
         """Append N texts: ids, embeddings (N, D) float32 and codes.
 
         OSError, after cleaning up, when the disk is full.
         """
-        self.dim, self.shape = vectors.shape[1], states.codes.shape[1:]
-        self._put("codes", np.ascontiguousarray(states.codes))
+        self.dim, self.shape = vectors.shape[1], states.rows.shape[1:]
+        self._put("codes", np.ascontiguousarray(states.rows))
         self._put("token_ids", states.token_ids.astype("<u4"))
         self._put("vectors", np.ascontiguousarray(vectors, dtype="<f4"))
         self._put("ids", "".join(json.dumps(key) + "\n" for key in ids).encode())
@@ -135,9 +143,23 @@ class StoreWriter:
                 (self.folder / name).unlink()
 
 
+def write_store(folder: str | os.PathLike, ids, blocks, codec, embedder) -> None:
+    """Write blocks of (embeddings, States) under their ids, the map if the angle source
+    is one, and what model and angle source they belong to.
+    """
+    with StoreWriter(folder) as writer:
+        start = 0
+        for vectors, states in blocks:
+            writer.add(ids[start : start + len(states)], vectors, states)
+            start += len(states)
+        if isinstance(codec.angles, QubitMap):
+            codec.angles.save(writer.extra("map"))
+        writer.commit(codec.belongs_to(embedder))
+
+
 def read_store(
     folder: str | os.PathLike,
-) -> tuple[list[str], np.ndarray, TokenCodes, dict]:
+) -> tuple[list[str], np.ndarray, States, dict]:
     """Open an index folder: (ids, embeddings (N, D) float32, memory-mapped codes,
     manifest).
 
@@ -146,47 +168,40 @@ def read_store(
     `open_index` to say.
     """
     folder = Path(folder)
-    if not (folder / MANIFEST).is_file():
-        raise FileNotFoundError(
-            f"no index in {folder}: there is no {MANIFEST}; index a collection with "
-            "TokenScorer(..., folder=...)"
-        )
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        if manifest["format"] != FORMAT:
-            raise ValueError(
-                f"the index in {folder} has format {manifest['format']}, this library "
-                f"reads {FORMAT}: index again"
-            )
-        files = manifest["files"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{folder / MANIFEST} is damaged ({error!r}): index again"
-        ) from None
-    path = {kind: folder / about["name"] for kind, about in files.items()}
-    for kind, about in files.items():
+    manifest = _manifest(folder)
+    path = {kind: folder / about["name"] for kind, about in manifest["files"].items()}
+    for kind, about in manifest["files"].items():
         _verify(path[kind], about)
     shape = manifest["tokens"], *manifest["code_shape"]
-    codes = (
-        np.memmap(path["codes"], dtype=np.uint8, mode="r", shape=shape)
-        if manifest["tokens"]
-        else np.zeros(shape, dtype=np.uint8)
-    )
-    states = TokenCodes(
-        codes,
-        np.cumsum([0, *manifest["lengths"]], dtype=np.int64),
-        np.fromfile(path["token_ids"], dtype="<u4"),
-    )
-    ids = [
-        json.loads(line)
-        for line in path["ids"].read_text(encoding="utf-8").splitlines()
-    ]
-    return (
-        ids,
-        np.fromfile(path["vectors"], dtype="<f4").reshape(-1, manifest["dim"]),
-        states,
-        manifest,
-    )
+    codes = np.zeros(shape, dtype=np.uint8)
+    if manifest["tokens"]:
+        codes = np.memmap(path["codes"], dtype=np.uint8, mode="r", shape=shape)
+    token_ids = np.fromfile(path["token_ids"], dtype="<u4")
+    states = States(codes, offsets_of(manifest["lengths"]), token_ids)
+    vectors = np.fromfile(path["vectors"], dtype="<f4").reshape(-1, manifest["dim"])
+    lines = path["ids"].read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines], vectors, states, manifest
+
+
+def _manifest(folder: Path) -> dict:
+    """Read the manifest: FileNotFoundError without one, ValueError for a wrong one."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no index in {folder}: there is no {MANIFEST}; index a collection with "
+            "Reranker.index(..., folder=...)"
+        )
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        written, _ = manifest["format"], manifest["files"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error!r}): index again") from None
+    if written != FORMAT:
+        raise ValueError(
+            f"the index in {folder} has format {written}, this library reads {FORMAT}: "
+            "index again"
+        )
+    return manifest
 
 
 def _verify(path: Path, about: dict) -> None:

@@ -1,13 +1,11 @@
 """First stages by words, and two lists made one (lesson 08)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np
 
 from qrr_lib.embed.collection import Collection
-from qrr_lib.rank.metrics import Run
+from qrr_lib.rank.metrics import Run, best_first
 
 
 def reciprocal_rank_fusion(
@@ -20,13 +18,11 @@ def reciprocal_rank_fusion(
     for run in runs:
         for qid, found in run.items():
             total = fused.setdefault(qid, {})
-            for rank, (doc, _) in enumerate(
-                sorted(found.items(), key=lambda item: -item[1]), 1
-            ):
+            for rank, doc in enumerate(best_first(found), 1):
                 total[doc] = total.get(doc, 0.0) + 1 / (k + rank)
     return {
-        qid: dict(sorted(found.items(), key=lambda item: -item[1])[:depth])
-        for qid, found in fused.items()
+        qid: {doc: total[doc] for doc in best_first(total)[:depth]}
+        for qid, total in fused.items()
     }
 
 
@@ -38,23 +34,14 @@ def bm25_run(
     """
     import bm25s
 
+    options = {"stopwords": "en", "show_progress": False}
     ids, index = list(collection.docs), bm25s.BM25()
-    index.index(
-        bm25s.tokenize(collection.texts(), stopwords="en", show_progress=False),
-        show_progress=False,
-    )
+    texts = bm25s.tokenize(collection.texts(), **options)
+    index.index(texts, show_progress=False)
+    asked = bm25s.tokenize(list(queries.values()), return_ids=False, **options)
     run = {}
-    for qid, words in zip(
-        queries,
-        bm25s.tokenize(
-            list(queries.values()),
-            stopwords="en",
-            show_progress=False,
-            return_ids=False,
-        ),
-    ):
+    for qid, words in zip(queries, asked):
         scores = index.get_scores(words) if words else np.zeros(len(ids))
-        run[qid] = {
-            ids[i]: float(scores[i]) for i in np.argsort(-scores, kind="stable")[:k]
-        }
+        best = np.argsort(-scores, kind="stable")[:k]
+        run[qid] = {ids[i]: float(scores[i]) for i in best}
     return run

@@ -1,28 +1,25 @@
 """A head in other forms, the reranker behind HTTP, answers from passages (lessons 04
 and 13).
 
-export, measure · shapes, gate, turns, service, server, course_service ·
-passages, prompt, generators, small_model, citing, rag
+export, measure · shapes, gate, service, server, course_service ·
+passages, generators, small_model, citing, rag
 """
-
-from __future__ import annotations
 
 from qrr_lib.lazy import lazy_names
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
-        "export": ["OnnxAngles", "export_onnx", "quantize_onnx"],
-        "measure": ["interleaved_times", "predict_in_batches", "ranking_error"],
-        "shapes": ["Limits"],
-        "server": ["running"],
-        "service": ["create_app", "to_unit_interval"],
-        "course_service": ["course_modes"],
-        "passages": ["Passage", "clean", "pack", "split_sentences"],
-        "citing": ["SUPPORT", "cite", "make_citer", "support"],
-        "rag": ["Answer", "RagPipeline"],
-        "generators": ["Extractive", "default_generator"],
-        "prompt": ["chat"],
-        "small_model": ["SmallModel"],
+        "export": "OnnxAngles export_onnx quantize_onnx",
+        "measure": "interleaved_times predict_in_batches ranking_error",
+        "shapes": "Limits to_unit_interval",
+        "server": "running",
+        "service": "create_app",
+        "course_service": "course_modes",
+        "passages": "Passage chat clean pack split_sentences",
+        "citing": "SUPPORT cite make_citer support",
+        "rag": "Answer RagPipeline",
+        "generators": "Extractive default_generator",
+        "small_model": "SmallModel",
     },
 )

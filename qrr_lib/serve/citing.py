@@ -2,14 +2,14 @@
 13).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from qrr_lib.rank.reranker import HybridReranker
+from qrr_lib.encode.qubit_map import QubitMap
+from qrr_lib.rank.reranker import Reranker
+from qrr_lib.rank.scorer import Scorer
 from qrr_lib.serve.passages import Passage, split_sentences
 
 # a sentence needs this similarity to a passage; how it was chosen: tools/bench/rag.py
@@ -28,7 +28,7 @@ class CitedSentence(NamedTuple):
 
 
 def support(
-    citer: HybridReranker, sentences: Sequence[str], passages: Sequence[str]
+    citer: Reranker, sentences: Sequence[str], passages: Sequence[str]
 ) -> np.ndarray:
     """How well each passage covers each sentence: (S, P) in [0, 1].
 
@@ -37,27 +37,23 @@ def support(
     stands around it. A word-for-word quotation scores 1, up to the rounding of the
     codes.
     """
-    parts = [
-        (i, part)
-        for i, passage in enumerate(passages)
-        for part in split_sentences(passage)
-    ]
+    cut = [split_sentences(passage) for passage in passages]
+    parts = [part for own in cut for part in own]
+    found = np.zeros((len(sentences), len(passages)), dtype=np.float32)
     if not sentences or not parts:
-        return np.zeros((len(sentences), len(passages)), dtype=np.float32)
-    _, states = citer.scorer.encode_texts(
-        citer.embedder, [*sentences, *(part for _, part in parts)]
-    )
-    # (S, all parts)
-    scores = citer.scorer.score(states[: len(sentences)], states[len(sentences) :])
-    owner = np.array([i for i, _ in parts])
-    return np.stack(
-        [scores[:, owner == i].max(axis=1, initial=0) for i in range(len(passages))],
-        axis=1,
-    )
+        return found
+    scorer, count = citer.scorer, len(sentences)
+    _, states = scorer.encode_texts(citer.embedder, [*sentences, *parts])
+    weights = citer.weights(states[:count])
+    scores = scorer.score(states[:count], states[count:], weights)  # (S, all parts)
+    owner = np.repeat(np.arange(len(passages)), [len(own) for own in cut])
+    for i in range(len(passages)):
+        found[:, i] = scores[:, owner == i].max(axis=1, initial=0)
+    return found
 
 
 def cite(
-    citer: HybridReranker,
+    citer: Reranker,
     text: str,
     passages: Sequence[Passage],
     threshold: float = SUPPORT,
@@ -68,36 +64,24 @@ def cite(
     Similar words are not truth: a sentence that turns a passage's statement round keeps
     most of its tokens. A citation says where to look.
     """
-    sentences = split_sentences(text)
-    cited = []
-    for sentence, row in zip(
-        sentences, support(citer, sentences, [p.text for p in passages])
-    ):
-        best = max(range(len(row)), key=row.__getitem__, default=None)
-        score = 0.0 if best is None else float(row[best])
-        found = passages[best] if score >= threshold else None
-        cited.append(
-            CitedSentence(
-                sentence, found and found.number, found and found.doc_id, score
-            )
-        )
+    sentences, cited = split_sentences(text), []
+    covered = support(citer, sentences, [passage.text for passage in passages])
+    for sentence, scores in zip(sentences, covered):
+        number, doc_id, score = None, None, float(scores.max(initial=0))
+        if len(passages) and score >= threshold:
+            number, doc_id, _ = passages[int(scores.argmax())]
+        cited.append(CitedSentence(sentence, number, doc_id, score))
     return cited
 
 
-def make_citer(embedder, texts: Mapping[str, str]) -> HybridReranker:
+def make_citer(embedder, texts: Mapping[str, str]) -> Reranker:
     """A reranker for citations: token states of the shipped map, query tokens weighed
-    by how rare they are in `texts` (idf).
+    by how rare they are in `texts`.
 
     Sentences of answers are embedded by `embedder`; `texts` by one that knows the
     embeddings that come with the course.
     """
-    from qrr_lib.embed.embedder import TextEmbedder
-    from qrr_lib.encode.qubit_map import QubitMap
-    from qrr_lib.rank.token_scorer import TokenScorer
-
-    citer = HybridReranker(
-        TextEmbedder(embedder.name),
-        TokenScorer(QubitMap.shipped(embedder.name), idf=True),
-    ).index(texts)
+    scorer = Scorer(QubitMap.shipped(embedder.name), per="token")
+    citer = Reranker(embedder.with_cache(True), scorer).index(texts)
     citer.embedder = embedder
     return citer

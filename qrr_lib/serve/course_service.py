@@ -1,24 +1,20 @@
 """The course corpus as a service: `qrr serve` (lesson 13)."""
 
-from __future__ import annotations
-
-import os
-
 import uvicorn
 
 from qrr_lib.embed.collection import load_collection
 from qrr_lib.embed.embedder import TextEmbedder
-from qrr_lib.encode.heads import course_head
+from qrr_lib.encode.angles import course_head
 from qrr_lib.encode.qubit_map import QubitMap
-from qrr_lib.rank.reranker import HybridReranker
-from qrr_lib.rank.scorer import StateScorer
-from qrr_lib.rank.token_scorer import TokenScorer
+from qrr_lib.files import setting
+from qrr_lib.rank.reranker import Reranker
+from qrr_lib.rank.scorer import Scorer
 from qrr_lib.serve.service import create_app
 
 
 def course_modes(
     embedder=None,
-) -> tuple[dict[str, HybridReranker], dict[str, str], dict[str, str]]:
+) -> tuple[dict[str, Reranker], dict[str, str], dict[str, str]]:
     """Rerankers over the course corpus, its texts, and a sentence about each mode: what
     `create_app` wants. Late interaction comes first.
 
@@ -26,21 +22,17 @@ def course_modes(
     weights are loaded here, once for all modes.
     """
     collection = load_collection("course")
-    embedder = (
-        embedder if isinstance(embedder, TextEmbedder) else TextEmbedder(embedder)
-    )
+    if not isinstance(embedder, TextEmbedder):
+        embedder = TextEmbedder(embedder)
     head, _ = course_head(embedder.name, "qubits_64")
-    one_state = StateScorer(head, similarity="local_fidelity")
+    one_state = Scorer(head, "local_fidelity")
+    tokens = Scorer(QubitMap.shipped(embedder.name), per="token")
     modes = {
-        "late-interaction": HybridReranker(
-            embedder, TokenScorer(QubitMap.shipped(embedder.name))
-        ),
-        "one-state": HybridReranker(embedder, one_state, alpha=0.5),
-        "cosine": HybridReranker(embedder, one_state, alpha=1.0),
+        "late-interaction": Reranker(embedder, tokens),
+        "one-state": Reranker(embedder, one_state, alpha=0.5),
+        "cosine": Reranker(embedder, one_state, alpha=1.0),
     }
-    # what clients send is not written to disk
-    live = TextEmbedder(embedder.name, cache=False)
-    live._model = embedder.model  # one copy of the weights
+    live = embedder.with_cache(False)  # what clients send is not written to disk
     for mode in modes.values():
         mode.index(collection).embedder = live
     notes = {
@@ -62,7 +54,7 @@ def serve(host: str = "127.0.0.1", port: int = 8000, model: str | None = None) -
     app = create_app(
         modes,
         texts,
-        os.environ.get("QRR_TOKEN"),
+        setting("QRR_TOKEN"),
         hosts=("127.0.0.1", "localhost") if local else ("*",),
         notes=notes,
     )

@@ -7,10 +7,8 @@ state is computed from them afterwards (or its real form, the Bloch vector, expo
 too).
 """
 
-from __future__ import annotations
-
-import contextlib
 import copy
+import hashlib
 import json
 import logging
 import os
@@ -18,7 +16,6 @@ import tempfile
 import warnings
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from qrr_lib.encode.angles import check_vectors
@@ -40,8 +37,6 @@ def export_onnx(head: torch.nn.Module, path: str | os.PathLike) -> Path:
     ValueError if the head has no `embedding_dim`, gives complex numbers, or its file
     disagrees with it.
     """
-    import onnx
-
     dim = getattr(head, "embedding_dim", None)
     if dim is None:
         raise ValueError(
@@ -49,55 +44,54 @@ def export_onnx(head: torch.nn.Module, path: str | os.PathLike) -> Path:
             "it the attribute embedding_dim"
         )
     head = copy.deepcopy(head).cpu().float().eval()
-    vectors = torch.nn.functional.normalize(
-        torch.randn(3, dim, generator=torch.Generator().manual_seed(0))
-    )
+    vectors = torch.randn(3, dim, generator=torch.Generator().manual_seed(0))
+    vectors = torch.nn.functional.normalize(vectors)
     with torch.no_grad():
         wanted = head(vectors)
     if wanted.is_complex():
         raise ValueError(
             "ONNX has no arithmetic for complex numbers: export the head's angles and "
-            "encode the states afterwards, "
-            "or export their real form, bloch_vectors"
+            "encode the states afterwards, or export their real form, bloch_vectors"
         )
-    with _quiet_exporter():
-        program = torch.onnx.export(
-            head,
-            (vectors[:2],),
-            dynamo=True,
-            verbose=False,
-            external_data=False,
-            input_names=["embeddings"],
-            output_names=["angles"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-        )
-    model = program.model_proto
-    for part in (
-        *model.graph.node,
-        *model.graph.input,
-        *model.graph.output,
-        *model.graph.value_info,
-        *model.graph.initializer,
-    ):
-        del part.metadata_props[:]  # stack traces with paths of this machine
+    program = _traced(head, vectors[:2])
     circuit = getattr(head, "circuit", None) or Circuit()
-    onnx.helper.set_model_props(
-        model,
-        {
-            "qrr": json.dumps(
-                {"kind": "angles", "embedding_dim": dim, "circuit": circuit.to_dict()}
-            )
-        },
-    )
+    about = {"kind": "angles", "embedding_dim": dim, "circuit": circuit.to_dict()}
+    program.model.metadata_props["qrr"] = json.dumps(about)
     with atomic_path(path) as partial:
-        onnx.save(model, os.fspath(partial))
-        got = _session(partial, threads=1).run(None, {"embeddings": vectors.numpy()})[0]
-        if got.shape != wanted.shape or np.abs(got - wanted.numpy()).max() > AGREEMENT:
+        program.save(partial)
+        got = OnnxAngles(partial)(vectors)
+        if got.shape != wanted.shape or (got - wanted).abs().max() > AGREEMENT:
             raise ValueError(
                 "the exported file does not compute what the head computes; it was not "
                 "kept"
             )
     return Path(path)
+
+
+def _traced(head: torch.nn.Module, example: torch.Tensor):
+    """The head as an ONNX program, without the stack traces (paths of this machine)
+    that the exporter adds, and without its remarks about packages that a head does not
+    need and about its own internals.
+    """
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):
+            program = torch.onnx.export(
+                head,
+                (example,),
+                verbose=False,
+                input_names=["embeddings"],
+                output_names=["angles"],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+            )
+    finally:
+        logger.setLevel(level)
+    graph = program.model.graph
+    for part in (*graph, *graph.inputs, *graph.outputs, *graph.initializers.values()):
+        part.metadata_props.clear()
+    return program
 
 
 def quantize_onnx(
@@ -132,12 +126,9 @@ def quantize_onnx(
             "target must be another file than path, so that the full-precision head "
             "stays"
         )
-    _session(path, threads=1)  # readable, or a clear error
-    model = onnx.load(path)
-    if any(
-        node.op_type in ("MatMulInteger", "DynamicQuantizeLinear")
-        for node in model.graph.node
-    ):
+    _session(path)  # readable, or a clear error
+    operators = {node.op_type for node in onnx.load(path).graph.node}
+    if operators & {"MatMulInteger", "DynamicQuantizeLinear"}:
         raise ValueError(
             f"{path.name} is quantised already: start from the file that export_onnx "
             "wrote"
@@ -146,12 +137,8 @@ def quantize_onnx(
         prepared = Path(work) / "prepared.onnx"
         # splits Gemm, infers shapes: needed by the next line
         quant_pre_process(os.fspath(path), os.fspath(prepared))
-        quantize_dynamic(
-            prepared,
-            partial,
-            weight_type=QuantType.QInt8 if signed else QuantType.QUInt8,
-            reduce_range=reduce_range,
-        )
+        kind = QuantType.QInt8 if signed else QuantType.QUInt8
+        quantize_dynamic(prepared, partial, weight_type=kind, reduce_range=reduce_range)
     return target
 
 
@@ -167,9 +154,9 @@ class OnnxAngles:
 
     def __init__(self, path: str | os.PathLike, threads: int = 1):
         self.session = _session(path, threads)
-        about = json.loads(
-            self.session.get_modelmeta().custom_metadata_map.get("qrr", "{}")
-        )
+        self.sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        stored = self.session.get_modelmeta().custom_metadata_map
+        about = json.loads(stored.get("qrr", "{}"))
         if about.get("kind") != "angles":
             raise ValueError(
                 f"{Path(path).name} is an ONNX file, but not one that export_onnx wrote"
@@ -181,50 +168,24 @@ class OnnxAngles:
         """Map (B, D) embeddings to (B, L, n, 2) angles; raises ValueError on another
         width, NaN or infinity.
         """
-        vectors = (
-            check_vectors(embeddings, self.embedding_dim)
-            .detach()
-            .cpu()
-            .float()
-            .contiguous()
-        )
-        return torch.from_numpy(
-            self.session.run(None, {"embeddings": vectors.numpy()})[0]
-        )
+        vectors = check_vectors(embeddings, self.embedding_dim).detach().cpu().float()
+        angles = self.session.run(None, {"embeddings": vectors.numpy()})[0]
+        return torch.from_numpy(angles)
 
 
-def _session(path: str | os.PathLike, threads: int):
+def _session(path: str | os.PathLike, threads: int = 1):
     import onnxruntime
 
-    data = Path(
-        path
-    ).read_bytes()  # from memory: no open file that Windows would refuse to replace
+    # from memory: no open file that Windows would refuse to replace
+    data = Path(path).read_bytes()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(
-            data, options, providers=["CPUExecutionProvider"]
-        )
+        cpu = ["CPUExecutionProvider"]
+        return onnxruntime.InferenceSession(data, options, providers=cpu)
     except Exception as error:  # the runtime raises classes of its own
+        reason = str(error).splitlines()[0]
         raise ValueError(
-            f"{Path(path).name} is not a readable ONNX file "
-            f"({str(error).splitlines()[0]})"
+            f"{Path(path).name} is not a readable ONNX file ({reason})"
         ) from None
-
-
-@contextlib.contextmanager
-def _quiet_exporter():
-    """Leave out the exporter's remarks about packages that a head does not need
-    (torchvision) and about its own internals.
-    """
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", category=FutureWarning)
-            yield
-    finally:
-        logger.setLevel(level)

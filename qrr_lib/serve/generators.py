@@ -6,54 +6,52 @@ wrote it. `default_generator` takes the first that is there: an OpenAI-compatibl
 address (QRR_LLM_URL), the embedded SmolLM2-135M-Instruct, the extractive fallback.
 """
 
-from __future__ import annotations
-
-import json
-import os
-import urllib.request
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from qrr_lib.embed.models import ModelNotFoundError
-from qrr_lib.files import say
-from qrr_lib.serve.prompt import chat
+from qrr_lib.files import say, setting
+from qrr_lib.serve.passages import Passage, chat, split_sentences
 from qrr_lib.serve.small_model import SmallModel
 
 
+@dataclass
 class ServedModel:
     """Any server with OpenAI's `/chat/completions`; the key is read from QRR_LLM_KEY
     and goes nowhere else.
+
+    `timeout` is in seconds. Where the server refuses, is silent or is not there, httpx
+    raises its HTTPError.
     """
 
-    def __init__(
-        self,
-        url: str,
-        model: str = "default",
-        max_new_tokens: int = 200,
-        timeout: float = 60,
-    ):
-        self.url = url.rstrip("/")
-        self.model = model
-        self.max_new_tokens = max_new_tokens
-        self.timeout = timeout
-        self.name = f"{model} at {url}"
+    url: str
+    model: str = "default"
+    max_new_tokens: int = 200
+    timeout: float = 60
 
-    def __call__(self, question: str, passages: Sequence) -> str:
+    @property
+    def name(self) -> str:
+        """Who wrote the answer."""
+        return f"{self.model} at {self.url}"
+
+    def __call__(self, question: str, passages: Sequence[Passage]) -> str:
+        import httpx
+
         body = {
             "model": self.model,
             "messages": chat(question, passages),
             "temperature": 0,
             "max_tokens": self.max_new_tokens,
         }
-        headers = {"Content-Type": "application/json"}
-        if os.environ.get("QRR_LLM_KEY"):
-            headers["Authorization"] = f"Bearer {os.environ['QRR_LLM_KEY']}"
-        request = urllib.request.Request(
-            f"{self.url}/chat/completions", json.dumps(body).encode(), headers
-        )
-        with urllib.request.urlopen(request, timeout=self.timeout) as answer:
-            return json.load(answer)["choices"][0]["message"]["content"].strip()
+        key = setting("QRR_LLM_KEY")
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        url = self.url.rstrip("/") + "/chat/completions"
+        answer = httpx.post(url, json=body, headers=headers, timeout=self.timeout)
+        answer.raise_for_status()
+        return answer.json()["choices"][0]["message"]["content"].strip()
 
 
+@dataclass
 class Extractive:
     """No language model: the sentences of the passages that are most like the question,
     word for word, in the passages' order.
@@ -62,16 +60,11 @@ class Extractive:
     match.
     """
 
+    score: Callable[[str, list[str]], Sequence[float]]
+    sentences: int = 2
     name = "extractive"
 
-    def __init__(
-        self, score: Callable[[str, list[str]], Sequence[float]], sentences: int = 2
-    ):
-        self.score, self.sentences = score, sentences
-
-    def __call__(self, question: str, passages: Sequence) -> str:
-        from qrr_lib.serve.passages import split_sentences
-
+    def __call__(self, question: str, passages: Sequence[Passage]) -> str:
         every = [s for p in passages for s in split_sentences(p.text)]
         if not every:
             return ""
@@ -84,15 +77,14 @@ def default_generator(score: Callable[[str, list[str]], Sequence[float]]):
     """QRR_LLM_URL (with QRR_LLM_MODEL) if set; else the embedded model if its weights
     and packages are here; else the extractive one.
     """
-    if os.environ.get("QRR_LLM_URL"):
-        return ServedModel(
-            os.environ["QRR_LLM_URL"], os.environ.get("QRR_LLM_MODEL", "default")
-        )
+    if url := setting("QRR_LLM_URL"):
+        return ServedModel(url, setting("QRR_LLM_MODEL") or "default")
     try:
         return SmallModel()
     except (ModelNotFoundError, ImportError) as error:
+        reason = str(error).splitlines()[0]
         say(
-            f"no language model here ({str(error).splitlines()[0]}): answers are taken "
-            "from the passages word for word"
+            f"no language model here ({reason}): answers are taken from the passages "
+            "word for word"
         )
         return Extractive(score)

@@ -1,7 +1,5 @@
 """What another form of a head costs: time, and order (lesson 04)."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Callable
@@ -22,9 +20,8 @@ def predict_in_batches(
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
-    return torch.cat(
-        [angles(batch) for batch in torch.as_tensor(vectors).split(batch_size)]
-    )
+    batches = torch.as_tensor(vectors).split(batch_size)
+    return torch.cat([angles(batch) for batch in batches])
 
 
 def interleaved_times(

@@ -7,16 +7,15 @@ sentence of the answer is compared with each passage, token by token, and gets t
 number of the passage that supports it, or none.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from qrr_lib.rank.reranker import HybridReranker
+from qrr_lib.rank.reranker import Reranker
 from qrr_lib.serve.citing import SUPPORT, CitedSentence, cite
+from qrr_lib.serve.generators import default_generator
 from qrr_lib.serve.passages import Passage, pack
 
 
@@ -29,13 +28,8 @@ class Answer(NamedTuple):
     generator: str
 
     def __str__(self) -> str:
-        return (
-            " ".join(
-                f"{s.text} [{s.number if s.number else 'no source found'}]"
-                for s in self.sentences
-            )
-            or "(no answer)"
-        )
+        cited = [f"{s.text} [{s.number or 'no source found'}]" for s in self.sentences]
+        return " ".join(cited) or "(no answer)"
 
 
 class RagPipeline:
@@ -43,12 +37,12 @@ class RagPipeline:
 
     Parameters
     ----------
-    reranker : HybridReranker
+    reranker : Reranker
         Has indexed the documents; any scorer.
     texts : {document id: text}
-    citer : HybridReranker
-        One with a `TokenScorer`, as `make_citer` makes it: its states match answer
-        sentences to passages.
+    citer : Reranker
+        One with token states, as `make_citer` makes it: they match answer sentences to
+        passages.
     generator : callable or None
         (question, passages) → text; None takes `default_generator`.
     budget : int
@@ -59,40 +53,35 @@ class RagPipeline:
 
     def __init__(
         self,
-        reranker: HybridReranker,
+        reranker: Reranker,
         texts: Mapping[str, str],
-        citer: HybridReranker,
+        citer: Reranker,
         generator=None,
         budget: int = 400,
         threshold: float = SUPPORT,
     ):
-        from qrr_lib.serve.generators import default_generator
-
         self.reranker = reranker
         self.texts = texts
         self.citer = citer
         self.budget = budget
         self.threshold = threshold
         self.generator = generator or default_generator(self.sentence_scores)
-        self.count = getattr(self.generator, "count", None) or (
-            lambda text: len(re.findall(r"\w+|[^\w\s]", text))
-        )
+        self.count = getattr(self.generator, "count", count_words)
 
     def sentence_scores(self, question: str, sentences: list[str]) -> np.ndarray:
         """How like the question each sentence is (S,): what the extractive generator
         ranks by.
         """
         scores = np.zeros(len(sentences))
-        for doc in self.citer.rerank(question, sentences):
-            scores[int(doc.doc_id)] = doc.score
+        for found in self.citer.rank(question, sentences):
+            scores[found["corpus_id"]] = found["score"]
         return scores
 
     def passages(self, question: str, candidates: int = 50) -> list[Passage]:
         """Find, rerank and pack."""
         found = self.reranker.search(question, k=10, candidates=candidates)
-        return pack(
-            [(d.doc_id, self.texts[d.doc_id]) for d in found], self.budget, self.count
-        )
+        documents = [(doc.doc_id, self.texts[doc.doc_id]) for doc in found]
+        return pack(documents, self.budget, self.count)
 
     def answer(self, question: str, candidates: int = 50) -> Answer:
         """Answer a question; with nothing found, or nothing that fits, the answer is
@@ -100,9 +89,11 @@ class RagPipeline:
         """
         packed = self.passages(question, candidates)
         text = self.generator(question, packed) if packed else ""
-        return Answer(
-            question,
-            cite(self.citer, text, packed, self.threshold),
-            packed,
-            getattr(self.generator, "name", "generator"),
-        )
+        sentences = cite(self.citer, text, packed, self.threshold)
+        written_by = getattr(self.generator, "name", "generator")
+        return Answer(question, sentences, packed, written_by)
+
+
+def count_words(text: str) -> int:
+    """Words and marks of a text: a stand-in for tokens where no model counts them."""
+    return len(re.findall(r"\w+|[^\w\s]", text))

@@ -1,7 +1,5 @@
 """A service in a thread of this process, for a notebook or a test (lesson 13)."""
 
-from __future__ import annotations
-
 import threading
 import time
 from contextlib import contextmanager

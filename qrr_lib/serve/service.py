@@ -1,21 +1,14 @@
 """The reranker behind HTTP, in the shapes that clients already speak (lesson 13).
 
-    POST /rerank (also /v1/rerank, /v2/rerank)
-                                  Cohere's and Jina's shape, or that of
-                                  text-embeddings-inference
-    POST /search                  the indexed corpus
-    GET  /health, /info, /docs    is it up; what it is; the OpenAPI page
-
-Scores. Every mode ranks by x = α·cosine + (1−α)·similarity, which lies in [−α, 1]; what
-is sent is (x + α)/(1 + α). That is a straight line upwards, so it changes no order, and
-it lies in [0, 1]. It is no probability. "raw_scores" sends x itself.
+POST /rerank (also /v1/rerank, /v2/rerank)
+                              Cohere's and Jina's shape, or that of
+                              text-embeddings-inference
+POST /search                  the indexed corpus
+GET  /health, /info, /docs    is it up; what it is; the OpenAPI page
 """
-
-from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import Body, FastAPI, HTTPException, Request
@@ -24,40 +17,27 @@ from fastapi.responses import JSONResponse
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from qrr_lib import __version__
-from qrr_lib.rank.reranker import HybridReranker, RankedDocument
-from qrr_lib.serve.gate import Gate
-from qrr_lib.serve.shapes import (
-    AnyRequest,
-    Found,
-    Limits,
-    Ranked,
-    RerankRequest,
-    RerankResponse,
-    SearchRequest,
-    SearchResponse,
-    TextDocument,
-    TextScore,
-    TextsRequest,
-)
-from qrr_lib.serve.turns import Turns
+from qrr_lib.rank.reranker import Reranker
+from qrr_lib.serve import shapes
+from qrr_lib.serve.gate import Gate, Turns
 
-ERRORS = {
-    400: {"description": "The body is no JSON"},
-    401: {"description": "No or a wrong bearer token"},
-    404: {"description": "No such mode, or no corpus"},
-    413: {"description": "Body too large"},
-    422: {
-        "description": "The request does not have one of the shapes, or breaks a limit"
-    },
-    429: {"description": "Too many requests are waiting: see Retry-After"},
+TITLE = "qrr: quantum-inspired reranking"
+MEANINGS = {
+    400: "The body is no JSON",
+    401: "No or a wrong bearer token",
+    404: "No such mode, or no corpus",
+    413: "Body too large",
+    422: "The request does not have one of the shapes, or breaks a limit",
+    429: "Too many requests are waiting: see Retry-After",
 }
+ERRORS = {status: {"description": text} for status, text in MEANINGS.items()}
 
 
 def create_app(
-    modes: Mapping[str, HybridReranker],
+    modes: Mapping[str, Reranker],
     texts: Mapping[str, str] | None = None,
     token: str | None = None,
-    limits: Limits | None = None,
+    limits: shapes.Limits | None = None,
     hosts: tuple[str, ...] = ("*",),
     notes: Mapping[str, str] | None = None,
 ) -> FastAPI:
@@ -65,7 +45,7 @@ def create_app(
 
     Parameters
     ----------
-    modes : {name: HybridReranker}
+    modes : {name: Reranker}
         The first is the default. For /search each must have indexed the documents of
         `texts`.
     texts : {document id: text} or None
@@ -76,13 +56,9 @@ def create_app(
         Names by which the service may be addressed (the Host header); "*" allows any.
     notes : {mode: sentence} for /info.
     """
-    limits = limits or Limits()
+    limits = limits or shapes.Limits()
     service = RerankService(modes, texts or {}, limits, notes or {})
-    app = FastAPI(
-        title="qrr: quantum-inspired reranking",
-        version=__version__,
-        lifespan=service.turns.lifespan,
-    )
+    app = FastAPI(title=TITLE, version=__version__, lifespan=service.turns.lifespan)
     app.add_middleware(Gate, token=token, body_bytes=limits.body_bytes)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -98,64 +74,33 @@ def create_app(
 class RerankService:
     """What the addresses of `create_app` answer."""
 
-    def __init__(self, modes, texts, limits: Limits, notes):
+    def __init__(self, modes, texts, limits: shapes.Limits, notes):
         self.modes = dict(modes)
         self.default = next(iter(self.modes))
         self.texts, self.limits, self.notes = texts, limits, notes
         self.turns = Turns(limits.waiting)
 
     async def rerank(
-        self, request: Annotated[AnyRequest, Body()]
-    ) -> RerankResponse | list[TextScore]:
+        self, request: Annotated[shapes.AnyRequest, Body()]
+    ) -> shapes.RerankResponse | list[shapes.TextScore]:
         """Order the documents of the request, best first."""
-        if isinstance(request, TextsRequest):
-            return await self._rerank_texts(request)
-        return await self._rerank_documents(request)
-
-    async def _rerank_documents(self, request: RerankRequest) -> RerankResponse:
-        """Cohere's and Jina's shape."""
         name, mode = self._mode(request.model)
-        texts = [d if isinstance(d, str) else d.text for d in request.documents]
-        self._check(request.query, texts)
-        ranked, seconds = await self.turns.run(
-            lambda: mode.rerank(request.query, texts)
-        )
-        results = [
-            Ranked(
-                index=(i := int(doc.doc_id)),
-                relevance_score=to_unit_interval(doc.score, mode.alpha),
-                document=TextDocument(text=texts[i])
-                if request.return_documents
-                else None,
-            )
-            for doc in ranked[: request.top_n]
-        ]
-        about = {"mode": name, "documents": len(texts), "seconds": round(seconds, 4)}
-        return RerankResponse(id=str(uuid.uuid4()), results=results, meta=about)
+        query, texts = request.query, request.texts
+        self._check(query, texts)
 
-    async def _rerank_texts(self, request: TextsRequest) -> list[TextScore]:
-        """The shape of text-embeddings-inference."""
-        _, mode = self._mode(request.model)
-        self._check(request.query, request.texts)
-
-        def task() -> list[RankedDocument]:
+        def task() -> list[dict]:
             if not request.truncate:
-                check_length(mode.embedder, [request.query, *request.texts])
-            return mode.rerank(request.query, request.texts)
+                check_length(mode.embedder, [query, *texts])
+            return mode.rank(query, texts, return_documents=True)
 
-        ranked, _ = await self.turns.run(task)
-        return [
-            TextScore(
-                index=(i := int(doc.doc_id)),
-                score=doc.score
-                if request.raw_scores
-                else to_unit_interval(doc.score, mode.alpha),
-                text=request.texts[i] if request.return_text else None,
-            )
-            for doc in ranked
-        ]
+        ranked, seconds = await self.turns.run(task)
+        about = {"mode": name, "documents": len(texts), "seconds": round(seconds, 4)}
+        results = request.results(ranked, mode.alpha)
+        if isinstance(request, shapes.TextsRequest):
+            return results
+        return shapes.RerankResponse(id=str(uuid.uuid4()), results=results, meta=about)
 
-    async def search(self, request: SearchRequest) -> SearchResponse:
+    async def search(self, request: shapes.SearchRequest) -> shapes.SearchResponse:
         """Answer from the indexed corpus."""
         if not self.texts:
             raise HTTPException(
@@ -163,20 +108,19 @@ class RerankService:
             )
         name, mode = self._mode(request.model)
         self._check(request.query, [])
-        found, seconds = await self.turns.run(
-            lambda: mode.search(request.query, request.top_n, request.candidates)
-        )
+        asked = (request.query, request.top_n, request.candidates)
+        found, seconds = await self.turns.run(mode.search, *asked)
         results = [
-            Found(
+            shapes.Found(
                 doc_id=doc.doc_id,
-                relevance_score=to_unit_interval(doc.score, mode.alpha),
+                relevance_score=shapes.to_unit_interval(doc.score, mode.alpha),
                 first_rank=doc.first_rank,
                 text=self.texts[doc.doc_id],
             )
             for doc in found
         ]
         about = {"mode": name, "seconds": round(seconds, 4)}
-        return SearchResponse(id=str(uuid.uuid4()), results=results, meta=about)
+        return shapes.SearchResponse(id=str(uuid.uuid4()), results=results, meta=about)
 
     async def health(self) -> dict:
         """Is it up, and how many requests wait."""
@@ -195,10 +139,10 @@ class RerankService:
             "default_mode": self.default,
             "modes": modes,
             "documents_indexed": len(self.texts),
-            "limits": asdict(self.limits),
+            "limits": self.limits,
         }
 
-    def _mode(self, name: str | None) -> tuple[str, HybridReranker]:
+    def _mode(self, name: str | None) -> tuple[str, Reranker]:
         name = name or self.default
         if name not in self.modes:
             raise HTTPException(
@@ -226,14 +170,6 @@ async def _invalid(request: Request, error: RequestValidationError) -> JSONRespo
     lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:10]]
     plain = [line.encode("ascii", "replace").decode() for line in lines]
     return JSONResponse({"detail": plain}, 422)
-
-
-def to_unit_interval(score: float, alpha: float) -> float:
-    """Map a mixed score from [−α, 1] to [0, 1] by a rising straight line.
-
-    Rounding may leave a score 1e-7 outside: it is clipped.
-    """
-    return min(1.0, max(0.0, (score + alpha) / (1 + alpha)))
 
 
 def check_length(embedder, texts: list[str]) -> None:

@@ -4,31 +4,13 @@ estimates: fidelities from counts · spending: where shots go · circuits: the s
 simulators and devices · noise
 """
 
-from __future__ import annotations
-
 from qrr_lib.lazy import lazy_names
 
-__getattr__, __dir__, __all__ = lazy_names(
-    __name__,
-    {
-        "estimates": [
-            "estimate_variance",
-            "sample_fidelity",
-            "sample_local_fidelity",
-            "shots_for_gap",
-        ],
-        "spending": [
-            "order_agreement",
-            "shot_order",
-            "spend_by_halving",
-            "spend_evenly",
-        ],
-        "circuits": [
-            "measure_pairs",
-            "measure_pairs_pennylane",
-            "noisy_device",
-            "pair_circuit",
-        ],
-        "noise": ["depolarise", "misread", "qubit_fidelities", "same_order"],
-    },
-)
+HOMES = {
+    "estimates": "estimate_variance sample_fidelity sample_local_fidelity "
+    "shots_for_gap",
+    "spending": "order_agreement shot_order spend_by_halving spend_evenly",
+    "circuits": "measure_pairs measure_pairs_pennylane noisy_device pair_circuit",
+    "noise": "depolarise misread qubit_fidelities same_order",
+}
+__getattr__, __dir__, __all__ = lazy_names(__name__, HOMES)

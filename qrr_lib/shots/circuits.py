@@ -6,14 +6,45 @@ real one. One *pub* (a circuit and an array of angles) asks for all documents of
 at once.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
+from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
+from qiskit.circuit import ParameterVector
+from qiskit.primitives import StatevectorSampler
+from qiskit.providers.fake_provider import GenericBackendV2
+from qiskit.transpiler import generate_preset_pass_manager
+from qiskit_aer import AerSimulator
+from qiskit_aer.primitives import SamplerV2
 
-from qrr_lib.encode.backends.qiskit import build_circuit
 from qrr_lib.encode.circuit import Circuit
 from qrr_lib.shots.estimates import check_generator, check_method, check_shots
+
+
+def prepare(circuit: Circuit, angles, start: int) -> list[tuple]:
+    """The circuit's gates on wires from `start` on, each as (name, angles it takes,
+    wires); `angles` (L, n, 2, …) may be numbers, arrays or symbols.
+    """
+    gates = []
+    for name, qubits, angle in circuit.gates():
+        taken = [] if angle is None else [angles[angle]]
+        gates.append((name, taken, [start + q for q in qubits]))
+    return gates
+
+
+def pair_gates(circuit: Circuit, method: str, a, b) -> tuple[list[tuple], int, int]:
+    """What Qiskit and PennyLane run to compare state a with state b: (gates as in
+    `prepare`, wires in all, wires to measure from wire 0 on).
+    """
+    n = circuit.n_qubits
+    if check_method(method) == 1:
+        undo = prepare(circuit, a, 0)[::-1]
+        undo = [(name, [-angle for angle in taken], on) for name, taken, on in undo]
+        barrier = ("barrier", [], range(n))  # or an optimiser may merge both halves
+        return [*prepare(circuit, b, 0), barrier, *undo], n, n
+    both = prepare(circuit, a, 1) + prepare(circuit, b, n + 1)
+    hadamard = ("h", [], [0])
+    exchange = [("cswap", [], [0, 1 + q, 1 + n + q]) for q in range(n)]
+    return [*both, hadamard, *exchange, hadamard], 2 * n + 1, 1
 
 
 def pair_circuit(circuit: Circuit, method: str = "compute_uncompute"):
@@ -26,32 +57,16 @@ def pair_circuit(circuit: Circuit, method: str = "compute_uncompute"):
         Its classical register is named `zeros`: n bits for compute–uncompute, one for
         the swap test, which needs 2n + 1 qubits.
     """
-    from qiskit import ClassicalRegister, QuantumCircuit
-    from qiskit.circuit import Parameter
-
-    check_method(method)
-    n, made = circuit.n_qubits, []
-    for name in "ab":
-        part, parameters = build_circuit(circuit)
-        renamed = {p: Parameter(f"{name}.{p.name}") for p in parameters.values()}
-        made.append((part.assign_parameters(renamed), list(renamed.values())))
-    (a, first), (b, second) = made
-    if method == "compute_uncompute":
-        whole = QuantumCircuit(*b.qregs, ClassicalRegister(n, "zeros"))
-        whole.compose(b, inplace=True)
-        whole.barrier()  # or an optimiser may merge what prepares with what undoes
-        whole.compose(a.inverse(), inplace=True)
-        whole.measure(range(n), range(n))
-    else:
-        whole = QuantumCircuit(2 * n + 1, 0)
-        whole.add_register(ClassicalRegister(1, "zeros"))
-        whole.compose(a, range(1, n + 1), inplace=True)
-        whole.compose(b, range(n + 1, 2 * n + 1), inplace=True)
-        whole.h(0)
-        for q in range(n):
-            whole.cswap(0, 1 + q, 1 + n + q)
-        whole.h(0)
-        whole.measure(0, 0)
+    count = np.prod(circuit.angle_shape)
+    first, second = list(ParameterVector("a", count)), list(ParameterVector("b", count))
+    a, b = (np.reshape(each, circuit.angle_shape) for each in (first, second))
+    gates, wires, measured = pair_gates(circuit, method, a, b)
+    zeros = ClassicalRegister(measured, "zeros")
+    whole = QuantumCircuit(QuantumRegister(wires, "q"), zeros)
+    for name, angles, on in gates:
+        apply = whole.cx if name == "cnot" else getattr(whole, name)
+        apply(*angles, *on)
+    whole.measure(range(measured), zeros)
     return whole, first, second
 
 
@@ -91,79 +106,39 @@ def measure_pairs(
     check_shots(shots)
     sampler = _sampler(sampler, check_generator(rng))
     whole, first, second = pair_circuit(circuit, method)
-    of_query = _flat(query_angles, circuit)
-    of_documents = _flat(document_angles, circuit)
-    # (N, 2·2·L·n)
-    values = np.concatenate(
-        [np.broadcast_to(of_query, of_documents.shape), of_documents], axis=1
-    )
-    compiled = pass_manager.run(whole) if pass_manager is not None else whole
-    bits = (
-        sampler.run([(compiled, {tuple(first + second): values})], shots=shots)
-        .result()[0]
-        .data.zeros
-    )
-    # (N, S, bits), bit 0 first
-    read = np.unpackbits(bits.array, axis=-1)[..., -bits.num_bits :][..., ::-1]
-    return _estimates(read == 0, method)
+    query, documents = _checked(query_angles, document_angles, circuit)
+    both = np.stack([np.broadcast_to(query, documents.shape), documents], axis=1)
+    if pass_manager is not None:
+        whole = pass_manager.run(whole)
+    pub = (whole, {tuple(first + second): both.reshape(len(both), -1)})
+    bits = sampler.run([pub], shots=shots).result()[0].data.zeros
+    return _estimates(bits.to_bool_array("little"), method)
 
 
 def measure_pairs_pennylane(
-    query_angles,
-    document_angles,
-    circuit: Circuit,
-    shots: int,
-    rng: np.random.Generator,
-    method: str = "compute_uncompute",
+    query_angles, document_angles, circuit, shots, rng, method="compute_uncompute"
 ) -> dict[str, np.ndarray]:
     """The same through PennyLane's default.qubit, broadcast over the N documents;
     arguments and result as in `measure_pairs`.
     """
     import pennylane as qml
 
-    check_method(method)
     check_shots(shots)
-    n = circuit.n_qubits
-    gates = {"ry": qml.RY, "rz": qml.RZ, "cz": qml.CZ, "cnot": qml.CNOT}
-    a, b = (
-        np.asarray(torch.as_tensor(x).detach().cpu().double())
-        for x in (query_angles, document_angles)
-    )
-    if a.shape != (1, *circuit.angle_shape) or b.shape[1:] != circuit.angle_shape:
-        raise ValueError(
-            f"angles of shapes {a.shape} and {b.shape} do not fit {circuit}: expected "
-            "(1, …) and (N, …), … being "
-            f"{circuit.angle_shape}"
-        )
-    wires = n if method == "compute_uncompute" else 2 * n + 1
+    query, documents = _checked(query_angles, document_angles, circuit)
+    a, b = query[0], np.moveaxis(documents, 0, -1)  # (L, n, 2) and (L, n, 2, N)
+    gates, wires, measured = pair_gates(circuit, method, a, b)
     device = qml.device("default.qubit", wires=wires, seed=check_generator(rng))
-
-    def prepare(angles, offset):
-        for gate in circuit.gates():
-            where = [offset + q for q in gate.qubits]
-            gates[gate.name](wires=where) if gate.angle is None else gates[gate.name](
-                angles[gate.angle], wires=where
-            )
+    operations = {"ry": qml.RY, "rz": qml.RZ, "cz": qml.CZ, "cnot": qml.CNOT}
+    operations |= {"h": qml.Hadamard, "cswap": qml.CSWAP, "barrier": qml.Barrier}
 
     @qml.qnode(device)
-    def zeros():
-        # (L, n, 2) and, broadcast, (L, n, 2, N)
-        query = a[0]
-        documents = np.moveaxis(b, 0, -1)
-        if method == "compute_uncompute":
-            prepare(documents, 0)
-            qml.adjoint(prepare)(query, 0)
-            return qml.sample(wires=range(n))
-        prepare(query, 1)
-        prepare(documents, n + 1)
-        qml.Hadamard(0)
-        for q in range(n):
-            qml.CSWAP(wires=[0, 1 + q, 1 + n + q])
-        qml.Hadamard(0)
-        return qml.sample(wires=[0])
+    def bits():
+        for name, angles, on in gates:
+            operations[name](*angles, wires=on)
+        return qml.sample(wires=range(measured))
 
-    read = np.asarray(qml.set_shots(zeros, shots=shots)())
-    return _estimates(read.reshape(len(b), shots, -1) == 0, method)
+    read = np.asarray(qml.set_shots(bits, shots=shots)())
+    return _estimates(read.reshape(len(documents), shots, measured), method)
 
 
 def noisy_device(n_qubits: int, rng: np.random.Generator, seed: int = 1):
@@ -173,73 +148,46 @@ def noisy_device(n_qubits: int, rng: np.random.Generator, seed: int = 1):
     readout errors) in the range of today's superconducting devices; `seed` fixes that
     calibration, `rng` the shots. Aer simulates it.
     """
-    from qiskit.providers.fake_provider import GenericBackendV2
-    from qiskit.transpiler import generate_preset_pass_manager
-    from qiskit_aer import AerSimulator
-    from qiskit_aer.primitives import SamplerV2
-
-    # it has a two-qubit gate, so two qubits
-    backend = GenericBackendV2(max(2, n_qubits), seed=seed)
-    sampler = SamplerV2.from_backend(
-        AerSimulator.from_backend(backend), seed=_fresh_seed(check_generator(rng))
-    )
-    return sampler, generate_preset_pass_manager(
-        optimization_level=1, backend=backend, seed_transpiler=seed
-    )
+    backend = GenericBackendV2(max(2, n_qubits), seed=seed)  # it has two-qubit gates
+    simulator = AerSimulator.from_backend(backend)
+    fresh = int(check_generator(rng).integers(2**31))  # Aer takes no Generator
+    sampler = SamplerV2.from_backend(simulator, seed=fresh)
+    return sampler, generate_preset_pass_manager(1, backend, seed_transpiler=seed)
 
 
 def _sampler(sampler, rng: np.random.Generator):
-    from qiskit.primitives import StatevectorSampler
-
-    if isinstance(sampler, StatevectorSampler) and isinstance(
-        sampler.seed, (int, np.integer)
-    ):
-        raise ValueError(
-            "this StatevectorSampler has an integer seed and would draw the same "
-            "random numbers for every document, so that "
-            "errors cancel in comparisons and rankings look stable; make it with "
-            "seed=np.random.default_rng(...)"
-        )
-    if not isinstance(sampler, str):
-        return sampler
     if sampler == "statevector":
         return StatevectorSampler(seed=rng)
     if sampler == "aer":
-        from qiskit_aer.primitives import SamplerV2
-
-        return SamplerV2(seed=_fresh_seed(rng))
-    raise ValueError(
-        f"unknown sampler {sampler!r}; choose 'statevector', 'aer' or pass a SamplerV2"
-    )
-
-
-def _fresh_seed(rng: np.random.Generator) -> int:
-    # Aer takes integers only, and gives each circuit of a job numbers of its own
-    return int(rng.integers(2**31))
-
-
-def _flat(angles, circuit: Circuit) -> np.ndarray:
-    values = np.asarray(torch.as_tensor(angles).detach().cpu().double())
-    if values.ndim != 4 or values.shape[1:] != circuit.angle_shape:
+        return SamplerV2(seed=int(rng.integers(2**31)))  # it takes no Generator
+    if isinstance(sampler, str):
+        known = "'statevector', 'aer' or pass a SamplerV2"
+        raise ValueError(f"unknown sampler {sampler!r}; choose {known}")
+    seed = sampler.seed if isinstance(sampler, StatevectorSampler) else None
+    if isinstance(seed, (int, np.integer)):
         raise ValueError(
-            f"angles of shape {values.shape} do not fit {circuit}: expected (B, "
-            f"{', '.join(map(str, circuit.angle_shape))})"
+            "this StatevectorSampler has an integer seed and would draw the same "
+            "random numbers for every document, so that errors cancel in comparisons "
+            "and rankings look stable; make it with seed=np.random.default_rng(...)"
         )
-    return np.stack(
-        [
-            values[(slice(None), *gate.angle)]
-            for gate in circuit.gates()
-            if gate.angle is not None
-        ],
-        axis=1,
-    )
+    return sampler
 
 
-def _estimates(zero: np.ndarray, method: str) -> dict[str, np.ndarray]:
-    """(N, S, bits) of "reads 0" → the estimates."""
-    share = zero.all(axis=-1).mean(axis=1)
-    return (
-        {"fidelity": share, "qubits": zero.mean(axis=1)}
-        if method == "compute_uncompute"
-        else {"fidelity": 2 * share - 1}
-    )
+def _checked(a, b, circuit: Circuit) -> tuple[np.ndarray, np.ndarray]:
+    """Angles of a query and of N documents as float64 arrays, (1, L, n, 2) and (N, L,
+    n, 2); ValueError for other shapes.
+    """
+    a, b = (torch.as_tensor(x).detach().cpu().double().numpy() for x in (a, b))
+    if a.shape != (1, *circuit.angle_shape) or b.shape[1:] != circuit.angle_shape:
+        raise ValueError(
+            f"angles of shapes {a.shape} and {b.shape} do not fit {circuit}: expected "
+            f"(1, …) and (N, …), … being {circuit.angle_shape}"
+        )
+    return a, b
+
+
+def _estimates(bits: np.ndarray, method: str) -> dict[str, np.ndarray]:
+    """(N, S, bits) of what S shots read → the estimates."""
+    s, zero = check_method(method), bits == 0
+    found = {"fidelity": s * zero.all(axis=-1).mean(axis=1) - (s - 1)}
+    return found if s == 2 else found | {"qubits": zero.mean(axis=1)}

@@ -15,11 +15,10 @@ can be drawn without a circuit: `sample_fidelity` does that. The circuits are in
 `circuits`.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
-METHODS = ("compute_uncompute", "swap_test")
+# s of each method: P = (F + s − 1)/s and so F̂ = s·share − (s − 1)
+METHODS = {"compute_uncompute": 1, "swap_test": 2}
 
 
 def check_generator(rng) -> np.random.Generator:
@@ -30,18 +29,28 @@ def check_generator(rng) -> np.random.Generator:
         return rng
     raise ValueError(
         "rng must be a numpy Generator, for instance np.random.default_rng(7), not "
-        f"{rng!r}: a bare integer seed would start the "
-        "same random numbers again (StatevectorSampler does so for each circuit), so "
-        "all documents would share one noise"
+        f"{rng!r}: a bare integer seed would start the same random numbers again "
+        "(StatevectorSampler does so for each circuit), so all documents would share "
+        "one noise"
     )
 
 
-def check_method(method: str) -> None:
-    """Raise ValueError for anything but the names in METHODS."""
+def check_method(method: str) -> int:
+    """Return s of a method; ValueError for anything but the names in METHODS."""
     if method not in METHODS:
-        raise ValueError(
-            f"unknown method {method!r}; choose one of {', '.join(METHODS)}"
-        )
+        names = ", ".join(METHODS)
+        raise ValueError(f"unknown method {method!r}; choose one of {names}")
+    return METHODS[method]
+
+
+def check_shots(shots: int, message: str = "") -> int:
+    """Return a number of shots as int; ValueError unless it is a whole number from 1
+    up.
+    """
+    if isinstance(shots, bool) or not isinstance(shots, (int, np.integer)) or shots < 1:
+        wrong = f"shots must be a whole number from 1 up, not {shots!r}"
+        raise ValueError(message or wrong)
+    return int(shots)
 
 
 def zero_probability(fidelity, method: str = "compute_uncompute") -> np.ndarray:
@@ -49,12 +58,11 @@ def zero_probability(fidelity, method: str = "compute_uncompute") -> np.ndarray:
 
     ValueError for an unknown method or a fidelity outside [0, 1].
     """
-    check_method(method)
+    s = check_method(method)
     fidelity = np.asarray(fidelity, dtype=float)
     if not ((fidelity >= -1e-6) & (fidelity <= 1 + 1e-6)).all():  # NaN fails, too
         raise ValueError("fidelities must lie between 0 and 1 (float32 rounding aside)")
-    fidelity = fidelity.clip(0, 1)
-    return fidelity if method == "compute_uncompute" else (1 + fidelity) / 2
+    return (fidelity.clip(0, 1) + (s - 1)) / s
 
 
 def estimate_variance(
@@ -64,8 +72,7 @@ def estimate_variance(
     test; derived in lesson 12.
     """
     p = zero_probability(fidelity, method)
-    scale = 1 if method == "compute_uncompute" else 2
-    return scale**2 * p * (1 - p) / check_shots(shots)
+    return METHODS[method] ** 2 * p * (1 - p) / check_shots(shots)
 
 
 def sample_fidelity(
@@ -77,13 +84,9 @@ def sample_fidelity(
     Exactly distributed as the circuits' counts (a χ² test compares them). Swap-test
     estimates may be negative, as on a device.
     """
-    share = (
-        check_generator(rng).binomial(
-            check_shots(shots), zero_probability(fidelity, method)
-        )
-        / shots
-    )
-    return share if method == "compute_uncompute" else 2 * share - 1
+    s, p = check_method(method), zero_probability(fidelity, method)
+    share = check_generator(rng).binomial(check_shots(shots), p) / shots
+    return s * share - (s - 1)
 
 
 def sample_local_fidelity(factors, shots: int, rng: np.random.Generator) -> np.ndarray:
@@ -111,19 +114,5 @@ def shots_for_gap(
     higher, lower = np.asarray(higher, dtype=float), np.asarray(lower, dtype=float)
     spread = estimate_variance(higher, 1, method) + estimate_variance(lower, 1, method)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(
-            higher == lower,
-            np.inf,
-            norm.ppf(1 - wrong) ** 2 * spread / (higher - lower) ** 2,
-        )
-
-
-def check_shots(shots: int, message: str = "") -> int:
-    """Return a number of shots as int; ValueError unless it is a whole number from 1
-    up.
-    """
-    if isinstance(shots, bool) or not isinstance(shots, (int, np.integer)) or shots < 1:
-        raise ValueError(
-            message or f"shots must be a whole number from 1 up, not {shots!r}"
-        )
-    return int(shots)
+        shots = norm.ppf(1 - wrong) ** 2 * spread / (higher - lower) ** 2
+    return np.where(higher == lower, np.inf, shots)

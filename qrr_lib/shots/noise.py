@@ -6,8 +6,6 @@ what a device with that error would converge to after infinitely many shots. Eac
 *affine* in Fᵢ. Whether a ranking survives depends on what is then made of the Fᵢ.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 
@@ -40,17 +38,14 @@ def misread(fidelity, zero_as_one, one_as_zero) -> np.ndarray:
     """
     _in_unit(zero_as_one=zero_as_one, one_as_zero=one_as_zero)
     fidelity = np.asarray(fidelity, dtype=float)
-    return (1 - np.asarray(zero_as_one)) * fidelity + np.asarray(one_as_zero) * (
-        1 - fidelity
-    )
+    still_zero = (1 - np.asarray(zero_as_one)) * fidelity
+    return still_zero + np.asarray(one_as_zero) * (1 - fidelity)
 
 
 def same_order(a, b) -> np.ndarray:
     """True for each list whose scores a and b sort alike: (R, K), (R, K) → (R,)."""
-    return (
-        np.argsort(-np.atleast_2d(a), axis=1, kind="stable")
-        == np.argsort(-np.atleast_2d(b), axis=1, kind="stable")
-    ).all(axis=1)
+    a, b = (np.argsort(-np.atleast_2d(x), axis=1, kind="stable") for x in (a, b))
+    return (a == b).all(axis=1)
 
 
 def _in_unit(**values) -> None:

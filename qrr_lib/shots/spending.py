@@ -2,8 +2,6 @@
 (lesson 12).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -36,15 +34,13 @@ def order_agreement(order, reference, k: int = 10) -> dict[str, np.ndarray]:
             "order and reference need one shape (R, K) and k at most K; got "
             f"{order.shape}, {reference.shape}, k = {k}"
         )
-    truth, count = np.argsort(-reference, axis=1, kind="stable"), order.shape[1]
+    count = order.shape[1]
+    truth = np.argsort(-reference, axis=1, kind="stable")
     places = np.argsort(order, axis=1)  # (R, K): place of every candidate
     at = np.take_along_axis(places, truth, axis=1)  # new places, in the true order
-    upper = np.triu(np.ones((count, count), dtype=bool), 1)
-    swapped = ((at[:, :, None] > at[:, None, :]) & upper).sum(axis=(1, 2))
-    return {
-        "kendall_tau": 1 - 4 * swapped / (count * (count - 1)),
-        "overlap": (at[:, :k] < k).mean(axis=1),
-    }
+    swapped = np.triu(at[:, :, None] > at[:, None, :], 1).sum(axis=(1, 2))
+    tau = 1 - 4 * swapped / (count * (count - 1))
+    return {"kendall_tau": tau, "overlap": (at[:, :k] < k).mean(axis=1)}
 
 
 class Allocation(NamedTuple):
@@ -63,11 +59,10 @@ def spend_evenly(
     """The uniform budget: every one of K documents of every one of R lists gets budget
     // K shots. `measure` as in `spend_by_halving`.
     """
-    each = check_shots(
-        budget // shape[1],
-        f"a budget of {budget} shots is less than one for each of {shape[1]} documents",
-    )
-    rows = np.tile(np.arange(shape[1]), (shape[0], 1))
+    lists, count = shape
+    wrong = f"a budget of {budget} shots is less than one for each of {count} documents"
+    each = check_shots(budget // count, wrong)
+    rows = np.tile(np.arange(count), (lists, 1))
     estimates = np.asarray(measure(rows, each), dtype=float)
     return Allocation(estimates, np.full(shape, each), shot_order(estimates, rng))
 
@@ -103,44 +98,67 @@ def spend_by_halving(
     stay longest stand first; with "boundary" the order is that of the estimates. Lesson
     12.
     """
+    lists, count = shape
     if rule not in ("boundary", "worst"):
         raise ValueError(f"unknown rule {rule!r}; choose 'boundary' or 'worst'")
-    lists, count = shape
     if not 1 <= k < count:
         raise ValueError(
             f"k must lie between 1 and one less than the number of documents, {count}; "
             f"got {k}"
         )
-    sizes = [count]
-    while sizes[-1] > (max(2, k // 4) if rule == "boundary" else 2 * k):
-        sizes.append(-(-sizes[-1] // 2))
-    check_shots(
-        budget // len(sizes) // count,
+    sizes = round_sizes(count, max(2, k // 4) if rule == "boundary" else 2 * k)
+    wrong = (
         f"a budget of {budget} shots gives no shot to each of {count} documents in "
-        f"each of {len(sizes)} rounds",
+        f"each of {len(sizes)} rounds"
     )
-    hits = np.zeros(shape)
-    shots = np.zeros(shape, dtype=int)
-    stage = np.zeros(shape, dtype=int)
+    check_shots(budget // len(sizes) // count, wrong)
+    sums, shots = np.zeros(shape), np.zeros(shape, dtype=int)
     rows = np.tile(np.arange(count), (lists, 1))  # (R, m): still undecided
-    every = np.arange(lists)[:, None]
-    for round_number, size in enumerate(sizes):
-        each = budget // len(sizes) // size
-        hits[every, rows] += each * np.asarray(measure(rows, each), dtype=float)
-        shots[every, rows] += each
-        stage[every, rows] = round_number
-        estimates = hits / shots
-        if round_number + 1 < len(sizes):
-            if rule == "boundary":
-                ranked = -np.sort(-estimates, axis=1)
-                line = (ranked[:, k - 1] + ranked[:, k])[:, None] / 2
-                keep = shot_order(-np.abs(estimates[every, rows] - line), rng)
-            else:
-                keep = shot_order(estimates[every, rows], rng)
-            rows = np.take_along_axis(rows, keep[:, : sizes[round_number + 1]], axis=1)
-    # estimates differ by at most 2, so a whole stage outweighs any of them
-    return Allocation(
-        estimates,
-        shots,
-        shot_order(estimates + (3 * stage if rule == "worst" else 0), rng),
-    )
+    for size in sizes:
+        if size < count:  # from the second round on
+            worth = worth_measuring(sums / shots, k, rule)
+            rows = keep_best(rows, worth, size, rng)
+        add_shots(measure, rows, budget // len(sizes) // size, sums, shots)
+    score = estimates = sums / shots
+    if rule == "worst":  # who was measured in a later round has more shots, and leads
+        last_round = np.unique(shots, return_inverse=True)[1].reshape(shape)
+        score = estimates + 3 * last_round  # estimates differ by at most 2
+    return Allocation(estimates, shots, shot_order(score, rng))
+
+
+def round_sizes(count: int, smallest: int) -> list[int]:
+    """How many documents each round measures: all, half (rounded up), and so on, until
+    at most `smallest` are left.
+    """
+    sizes = [count]
+    while sizes[-1] > smallest:
+        sizes.append(-(-sizes[-1] // 2))
+    return sizes
+
+
+def add_shots(measure: Callable, rows, each: int, sums, shots) -> None:
+    """Measure rows (R, m) afresh, `each` shots a document, and add what came to the
+    running totals (R, K) in place: `sums` of estimate times shots, and `shots`.
+    """
+    lists = np.arange(len(rows))[:, None]
+    sums[lists, rows] += each * np.asarray(measure(rows, each), dtype=float)
+    shots[lists, rows] += each
+
+
+def worth_measuring(estimates, k: int, rule: str) -> np.ndarray:
+    """How much each document deserves another round: estimates (R, K) → (R, K), by the
+    rule of `spend_by_halving`.
+    """
+    if rule == "worst":
+        return estimates
+    ranked = -np.sort(-estimates, axis=1)
+    line = (ranked[:, k - 1] + ranked[:, k]) / 2  # between places k and k + 1
+    return -np.abs(estimates - line[:, None])
+
+
+def keep_best(rows, worth, size: int, rng: np.random.Generator) -> np.ndarray:
+    """The `size` best of the rows (R, m) that were measured last, by their `worth`
+    (R, K), equals at random: (R, size).
+    """
+    best = shot_order(np.take_along_axis(worth, rows, axis=1), rng)[:, :size]
+    return np.take_along_axis(rows, best, axis=1)

@@ -10,8 +10,6 @@ and test queries are those of `tools.bench.quality`, whose file must be there: t
 trained heads are compared with it.
 """
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import json
@@ -21,31 +19,30 @@ import numpy as np
 
 from qrr_lib import load_collection
 from qrr_lib.files import say
-from qrr_lib.learn.choice import cautious_gain
-from qrr_lib.learn.comparison import compare_values
-from qrr_lib.rank.candidates import Pool, make_pool
-from qrr_lib.rank.metrics import relevant
+from qrr_lib.learn import cautious_gain, compare_values
+from qrr_lib.learn.splits import relevant_documents
+from qrr_lib.rank import JudgedCandidates
 from tools.bench.quality import RESULTS, Bench, load_vectors
 
 BONUSES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3)
 
 
-def scores(bench: Bench, pool: Pool, bonus: float, seed: int) -> np.ndarray:
+def scores(
+    bench: Bench, candidates: JudgedCandidates, bonus: float, seed: int
+) -> np.ndarray:
     """nDCG@10 of every query when documents that answered a training query of this seed
     get a bonus: (Q,).
     """
-    marked = set().union(*map(relevant, bench.parts(seed)["train"].values()))
+    marked = relevant_documents(bench.parts(seed)["train"])
     bit = np.array([doc in marked for doc in bench.c.docs], dtype=float)
-    return pool.ndcg(pool.cosine + bonus * bit[pool.rows])
+    return candidates.ndcg(candidates.cosine + bonus * bit[candidates.rows])
 
 
 def choose_bonus(bench: Bench, seed: int, setting: str) -> float:
     """The bonus that the dev split of a setting vouches for most."""
-    dev = make_pool(bench.v, bench.c, bench.parts(seed)[f"dev_{setting}"])
-    gains = {
-        bonus: cautious_gain(scores(bench, dev, bonus, seed), dev.ndcg(dev.cosine))
-        for bonus in BONUSES
-    }
+    dev = bench.found(bench.parts(seed)[f"dev_{setting}"])
+    alone = dev.ndcg(dev.cosine)
+    gains = {b: cautious_gain(scores(bench, dev, b, seed), alone) for b in BONUSES}
     return max(BONUSES, key=lambda bonus: (gains[bonus], -bonus))
 
 
@@ -56,14 +53,10 @@ def main() -> None:
     parser.add_argument("--vectors")
     args = parser.parse_args()
     collection = load_collection(args.collection)
-    quality = json.loads(
-        (RESULTS / f"quality_{collection.name}.json").read_text(encoding="utf-8")
-    )
-    bench = Bench(
-        collection,
-        load_vectors(collection, args.vectors, quality["model"]),
-        quality["seeds"],
-    )
+    stored = RESULTS / f"quality_{collection.name}.json"
+    quality = json.loads(stored.read_text(encoding="utf-8"))
+    vectors = load_vectors(collection, args.vectors, quality["model"])
+    bench = Bench(collection, vectors, quality["seeds"])
     rivals = quality["per_query_nDCG@10"]
     found = {
         "how": f"python -m tools.bench.bookmark --collection {collection.name}",
@@ -75,20 +68,15 @@ def main() -> None:
         "table": {},
         "date": datetime.date.today().isoformat(),
     }
-    marked = set().union(*map(relevant, bench.parts(0)["train"].values()))
-    found["share of documents marked (seed 0)"] = round(
-        len(marked) / len(collection.docs), 4
-    )
+    marked = len(relevant_documents(bench.parts(0)["train"])) / len(collection.docs)
+    found["share of documents marked (seed 0)"] = round(marked, 4)
     for setting in ("known", "new"):
         chosen = [choose_bonus(bench, seed, setting) for seed in bench.seeds]
-        values = np.mean(
-            [
-                scores(bench, bench.pool, bonus, seed)
-                for seed, bonus in enumerate(chosen)
-            ],
-            axis=0,
-        )
-        mine = dict(zip(bench.test, values.tolist()))
+        values = [
+            scores(bench, bench.candidates, bonus, seed)
+            for seed, bonus in enumerate(chosen)
+        ]
+        mine = dict(zip(bench.test, np.mean(values, axis=0).tolist()))
         found["chosen"][setting] = chosen
         for regime, queries in {**bench.regime, "all": bench.test}.items():
             cell = {"nDCG@10": round(float(np.mean([mine[q] for q in queries])), 4)}

@@ -5,8 +5,6 @@ python -m tools.bench.corpus        # writes data/results/corpus.json and the ta
                                     data/README.md
 """
 
-from __future__ import annotations
-
 import json
 import re
 from importlib.metadata import version
@@ -15,9 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from qrr_lib import TextEmbedder, load_collection, per_query
-from qrr_lib.rank.candidates import embed_collection, make_pool
-from qrr_lib.rank.metrics import unjudged_at
-from qrr_lib.rank.words import bm25_run
+from qrr_lib.rank import bm25_run, embed_collection, judged_candidates, unjudged_at
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = ("BM25", "all-MiniLM-L6-v2", "all-mpnet-base-v2")
@@ -27,10 +23,8 @@ def first_stages(collection, qrels) -> dict[str, dict]:
     """{method: run of the best 100}."""
     runs = {"BM25": bm25_run(collection, {q: collection.queries[q] for q in qrels})}
     for name in METHODS[1:]:
-        pool = make_pool(
-            embed_collection(TextEmbedder(name), collection), collection, qrels
-        )
-        runs[name] = pool.run(pool.cosine)
+        vectors = embed_collection(TextEmbedder(name), collection)
+        runs[name] = judged_candidates(vectors, collection, qrels).run(1.0)
     return runs
 
 

@@ -1,6 +1,6 @@
 """Does it help?
 
-Every arm, seed and regime on one collection: the figures of lessons 07 and 08.
+Every head, seed and regime on one collection: the figures of lessons 07 and 08.
 
     # writes data/results/quality_scifact.json
     python -m tools.bench.quality --collection scifact
@@ -25,8 +25,6 @@ the wrong setting costs. Where α = 1 was chosen, a row says nothing about the h
 epoch, which no dev query chose.
 """
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import json
@@ -42,16 +40,28 @@ import torch
 
 from qrr_lib import TextEmbedder, load_collection, per_query
 from qrr_lib.files import say
-from qrr_lib.learn.choice import choose_alpha
-from qrr_lib.learn.comparison import compare_values, holm
-from qrr_lib.learn.leaks import audit
-from qrr_lib.learn.scores import pool_similarity, represent_all
-from qrr_lib.learn.splits import carve_dev, regimes
-from qrr_lib.learn.training import train_head
-from qrr_lib.learn.twins import SphereTwin
-from qrr_lib.rank.candidates import Vectors, embed_collection, make_pool
-from qrr_lib.rank.metrics import relevant, unjudged_at
-from qrr_lib.rank.words import bm25_run, reciprocal_rank_fusion
+from qrr_lib.learn import (
+    SphereTwin,
+    audit,
+    candidate_similarity,
+    carve_dev,
+    choose_alpha,
+    compare_values,
+    holm,
+    regimes,
+    train_head,
+)
+from qrr_lib.learn.scores import document_rows
+from qrr_lib.learn.splits import relevant_documents
+from qrr_lib.rank import (
+    Vectors,
+    bm25_run,
+    embed_collection,
+    judged_candidates,
+    reciprocal_rank_fusion,
+    relevant,
+    unjudged_at,
+)
 from tools.bench.arms import ARMS, make_arm
 from tools.bench.curves import alpha_sweep, candidate_curve
 
@@ -62,10 +72,7 @@ PATIENCE = 10
 ANCHORS = ("anchor_2501_04591", "anchor_linear_256")
 # the first is one_qubit under another name, the second slower and no better: ask for
 # them
-SAME = (
-    "one_qubit_twin_same_angles",
-    "qubits_64_log",
-)
+SAME = ("one_qubit_twin_same_angles", "qubits_64_log")
 DEFAULT = [name for name in ARMS if name not in SAME]
 PAIRS = [
     ("qubits_64", "classical_128"),
@@ -83,43 +90,52 @@ def load_vectors(collection, path: str | None, model: str) -> Vectors:
     """Embeddings from a file if there is one (float16, scaled back to length 1), else
     computed.
     """
-    folder = (
-        Path(os.environ.get("QRR_COLLECTIONS_DIR", ""))
-        / collection.name
-        / "embeddings"
-        / f"{model}.npz"
-    )
-    file = Path(path) if path else folder
+    collections = Path(os.environ.get("QRR_COLLECTIONS_DIR", ""))
+    usual = collections / collection.name / "embeddings" / f"{model}.npz"
+    file = Path(path) if path else usual
     if not file.is_file():
         return embed_collection(TextEmbedder(model), collection)
-    with np.load(file) as z:
-        unit = {
-            k: z[k].astype("f4")
-            / np.linalg.norm(z[k].astype("f4"), axis=1, keepdims=True)
-            for k in ("docs", "queries")
-        }
-        at = {key: i for i, key in enumerate(z["doc_ids"].tolist())}
-        return Vectors(
-            unit["docs"][[at[d] for d in collection.docs]],
-            dict(zip(z["query_ids"].tolist(), unit["queries"])),
-        )
+    with np.load(file) as kept:
+        docs, queries = (unit(kept[name].astype("f4")) for name in ("docs", "queries"))
+        row_of = {doc: row for row, doc in enumerate(kept["doc_ids"].tolist())}
+        docs = docs[[row_of[doc] for doc in collection.docs]]
+        return Vectors(docs, dict(zip(kept["query_ids"].tolist(), queries)))
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    """Rows scaled to length 1."""
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def number_of_parameters(head) -> int:
+    """All that training can move."""
+    return sum(p.numel() for p in head.parameters())
 
 
 class Bench:
-    """One collection, its splits, pools and results."""
+    """One collection, its splits, candidates and results.
+
+    `results` is {head: {setting: {measure: {query: mean over seeds}}}}, `by_seed`
+    {head: {setting: [{"known", "new", alpha, epoch}]}}.
+    """
 
     def __init__(self, collection, vectors: Vectors, seeds: int):
         self.c, self.v, self.seeds = collection, vectors, range(seeds)
         self.train = collection.qrels["train"] | collection.qrels.get("dev", {})
         self.test = collection.qrels["test"]
         self.regime = regimes(self.train, self.test)
-        self.pool = make_pool(vectors, collection, self.test)
-        self.results: dict[
-            str, dict
-        ] = {}  # arm → setting → measure → {query: mean over seeds}
-        self.by_seed: dict[
-            str, dict
-        ] = {}  # arm → setting → list of {"known", "new", alpha, epoch}
+        self.candidates = self.found(self.test)
+        self.results: dict[str, dict] = {}
+        self.by_seed: dict[str, dict] = {}
+
+    def found(self, qrels, k: int = 100):
+        """The first stage's candidates for some queries."""
+        return judged_candidates(self.v, self.c, qrels, k)
+
+    def similarity(self, head, name: str, candidates=None, documents=None):
+        """A head's similarities with the test queries' candidates, or with others."""
+        candidates = candidates or self.candidates
+        return candidate_similarity(head, name, self.v, candidates, documents)
 
     def parts(self, seed: int) -> dict:
         """The training queries and two dev splits of a seed."""
@@ -133,15 +149,18 @@ class Bench:
             "dev_known": parts["dev_known"],
         }
 
-    def train_arm(self, name: str, seed: int, lr: float, train: dict | None = None):
-        """Train one arm on one seed."""
-        arm = make_arm(name, self.v.docs.shape[1], seed, self.v.docs)
-        parts = self.parts(seed)
+    def made(self, name: str, seed: int):
+        """A head that has not been trained."""
+        return make_arm(name, self.v.docs.shape[1], seed, self.v.docs)
+
+    def train_one(self, name: str, seed: int, lr: float, train: dict):
+        """Train one head on one seed."""
+        arm, parts = self.made(name, seed), self.parts(seed)
         return train_head(
             arm.head,
             self.v,
             self.c,
-            train or parts["train"],
+            train,
             parts["dev_new"],
             parts["dev_known"],
             arm.similarity,
@@ -160,27 +179,22 @@ class Bench:
         alone: list[np.ndarray],
         **about,
     ) -> None:
-        """Store an arm: for each seed {setting: ((Q, K) similarity on the test pool, α,
-        epoch)}, and similarities to rank by alone.
+        """Store a head: for each seed {setting: ((Q, K) similarity with the test
+        queries' candidates, α, epoch)}, and similarities to rank by alone.
         """
         self.results[key], self.by_seed[key] = {}, {"about": about}
         scored = [
-            dict(zip(self.pool.query_ids, self.pool.ndcg(similarity)))
+            dict(zip(self.candidates.query_ids, self.candidates.ndcg(similarity)))
             for similarity in alone
         ]
-        self.by_seed[key]["alone"] = [
-            {r: self.mean(values, r) for r in self.regime} for values in scored
-        ]
+        self.by_seed[key]["alone"] = [self.means(values) for values in scored]
         for setting in per_seed[0]:
             values = []
             for similarity, alpha, epoch in (seed[setting] for seed in per_seed):
-                scored = per_query(
-                    self.pool.run(self.pool.mix(similarity, alpha)), self.test, MEASURES
-                )
-                values.append(scored)
-                row = {"alpha": alpha, "epoch": epoch} | {
-                    r: self.mean(scored["nDCG@10"], r) for r in self.regime
-                }
+                both = self.candidates.with_signal("states", similarity)
+                values.append(per_query(both.run(alpha), self.test, MEASURES))
+                row = {"alpha": alpha, "epoch": epoch}
+                row |= self.means(values[-1]["nDCG@10"])
                 self.by_seed[key].setdefault(setting, []).append(row)
             self.results[key][setting] = {
                 m: {q: float(np.mean([v[m][q] for v in values])) for q in self.test}
@@ -195,9 +209,12 @@ class Bench:
         }
         say(f"{time.strftime('%H:%M:%S')} {key}: {shown}")
 
-    def mean(self, values: dict[str, float], regime: str) -> float:
-        """Mean over the queries of a regime."""
-        return round(float(np.mean([values[q] for q in self.regime[regime]])), 4)
+    def means(self, values: dict[str, float]) -> dict[str, float]:
+        """{regime: mean over its queries}."""
+        return {
+            regime: round(float(np.mean([values[q] for q in queries])), 4)
+            for regime, queries in self.regime.items()
+        }
 
     def trained(
         self, name: str, seeds, fraction: float = 1.0, rate: float | None = None
@@ -208,66 +225,51 @@ class Bench:
 
         def subset(seed):
             queries = sorted(self.parts(seed)["train"])
-            chosen = random.Random(seed).sample(
-                queries, max(2, round(fraction * len(queries)))
-            )
+            size = max(2, round(fraction * len(queries)))
+            chosen = random.Random(seed).sample(queries, size)
             return {q: self.train[q] for q in chosen}
 
-        begun, runs = time.process_time(), []
-        tried = {
-            lr: self.train_arm(name, seeds[0], lr, subset(seeds[0]))
-            for lr in (RATES if rate is None else (rate,))
-        }
-        lr = max(
-            tried,
-            key=lambda r: sum(choice.gain for choice in tried[r].choices.values()),
-        )
-        runs = [tried[lr]] + [
-            self.train_arm(name, seed, lr, subset(seed)) for seed in seeds[1:]
-        ]
-        per_seed, alone = [], [self.similarity(run, "last") for run in runs]
+        begun, first = time.process_time(), seeds[0]
+        rates = RATES if rate is None else (rate,)
+        tried = {lr: self.train_one(name, first, lr, subset(first)) for lr in rates}
+        gains = {lr: sum(c.gain for c in tried[lr].choices.values()) for lr in rates}
+        lr = max(rates, key=gains.get)
+        runs = [tried[lr]]
+        runs += [self.train_one(name, seed, lr, subset(seed)) for seed in seeds[1:]]
+        per_seed, alone = [], [self.of_run(run, "last") for run in runs]
         for run in runs:
             alphas = {s: run.use(s) for s in ("known", "new")}
             per_seed.append(
                 {
-                    s: (self.similarity(run, s), alphas[s], run.choices[s].epoch)
+                    s: (self.of_run(run, s), alphas[s], run.choices[s].epoch)
                     for s in alphas
                 }
             )
-        key = name if fraction == 1 else f"{name} @ {fraction:.0%}"
+        seconds = time.process_time() - begun
         self.add(
-            key,
+            name if fraction == 1 else f"{name} @ {fraction:.0%}",
             per_seed,
             alone,
             learning_rate=lr,
-            parameters=sum(p.numel() for p in runs[0].head.parameters()),
-            training_queries=len(subset(seeds[0])),
-            cpu_seconds_a_run=round(
-                (time.process_time() - begun) / (len(tried) + len(seeds) - 1), 1
-            ),
+            parameters=number_of_parameters(runs[0].head),
+            training_queries=len(subset(first)),
+            cpu_seconds_a_run=round(seconds / (len(tried) + len(seeds) - 1), 1),
             curve_of_seed_0=runs[0].curve,
         )
         return runs
 
-    def similarity(self, run, setting: str) -> np.ndarray:
-        """A trained head's similarities on the test pool, with the weights that a dev
-        split chose.
+    def of_run(self, run, setting: str) -> np.ndarray:
+        """A trained head's similarities with the test queries' candidates, with the
+        weights that a dev split chose.
         """
         run.use(setting)
-        return pool_similarity(run.head, run.similarity, self.v, self.pool)
+        return self.similarity(run.head, run.similarity)
 
-    def chosen(self, head, kind: str, seed: int, vectors: Vectors) -> dict:
-        """An untrained or manipulated head: α alone is chosen on the dev splits."""
-        chosen = {}
-        for setting in ("known", "new"):
-            dev = make_pool(vectors, self.c, self.parts(seed)[f"dev_{setting}"])
-            alpha, _ = choose_alpha(dev, pool_similarity(head, kind, vectors, dev))
-            chosen[setting] = (
-                pool_similarity(head, kind, vectors, self.pool),
-                alpha,
-                0,
-            )
-        return chosen
+    def chosen(self, head, name, seed, setting, epoch=0, documents=None) -> tuple:
+        """An untrained or manipulated head: α alone is chosen on a dev split."""
+        dev = self.found(self.parts(seed)[f"dev_{setting}"])
+        alpha, _ = choose_alpha(dev, self.similarity(head, name, dev, documents))
+        return self.similarity(head, name, documents=documents), alpha, epoch
 
     def shuffled(self, runs) -> None:
         """Control: after training, every document gets the angles of another one; α is
@@ -277,28 +279,22 @@ class Bench:
         for run in runs:
             order = np.random.default_rng(run.seed).permutation(len(self.v.docs))
             per_seed.append({})
-            for setting in ("known", "new"):
+            for setting in ("known", "new", "last"):
                 run.use(setting)
-                other = represent_all(run.head, self.v.docs[order])
-                dev = make_pool(self.v, self.c, self.parts(run.seed)[f"dev_{setting}"])
-                alpha, _ = choose_alpha(
-                    dev, pool_similarity(run.head, run.similarity, self.v, dev, other)
-                )
-                per_seed[-1][setting] = (
-                    pool_similarity(run.head, run.similarity, self.v, self.pool, other),
-                    alpha,
-                    run.choices[setting].epoch,
-                )
-            run.use("last")
-            alone.append(
-                pool_similarity(
-                    run.head,
-                    run.similarity,
-                    self.v,
-                    self.pool,
-                    represent_all(run.head, self.v.docs[order]),
-                )
-            )
+                other = document_rows(run.head, run.similarity, self.v.docs[order])
+                if setting == "last":
+                    alone.append(
+                        self.similarity(run.head, run.similarity, documents=other)
+                    )
+                else:
+                    per_seed[-1][setting] = self.chosen(
+                        run.head,
+                        run.similarity,
+                        run.seed,
+                        setting,
+                        run.choices[setting].epoch,
+                        other,
+                    )
         self.add("shuffled_angles", per_seed, alone)
 
     def first_stages(self) -> dict:
@@ -307,7 +303,7 @@ class Bench:
         """
         queries = {q: self.c.queries[q] for q in self.test}
         runs = {
-            "cosine": self.pool.run(self.pool.cosine),
+            "cosine": self.candidates.run(1.0),
             "bm25": bm25_run(self.c, queries),
         }
         runs["rrf"] = reciprocal_rank_fusion([runs["cosine"], runs["bm25"]])
@@ -319,8 +315,8 @@ class Bench:
         }
 
     def table(self) -> dict:
-        """{arm: {setting: {regime: means, difference to cosine with interval, p, Holm's
-        p}}}.
+        """{head: {setting: {regime: means, difference to cosine with interval, p,
+        Holm's p}}}.
         """
         table: dict = {}
         for arm, settings in self.results.items():
@@ -346,7 +342,7 @@ class Bench:
         return table
 
     def difference(self, a: str, b: str, setting: str, queries) -> dict:
-        """Compare the per-query means of two arms on some queries."""
+        """Compare the per-query means of two heads on some queries."""
         left, right = (
             {q: self.results[x][setting]["nDCG@10"][q] for q in queries} for x in (a, b)
         )
@@ -365,35 +361,25 @@ def measure(bench: Bench, arms: list[str], low_data: bool) -> dict:
     """Run everything; returns what goes into the file."""
     unjudged, keep, same, seeds = bench.first_stages(), {}, None, list(bench.seeds)
     for name in arms:
-        arm = make_arm(name, bench.v.docs.shape[1], 0, bench.v.docs)
-        if arm.trained:
+        if bench.made(name, 0).trained:
             keep[name] = bench.trained(name, seeds)
             if name == "qubits_64":
                 bench.shuffled(keep[name])
             if name == "one_qubit":
                 same = same_function(bench, keep[name][0])
-        else:
-            made = [
-                make_arm(name, bench.v.docs.shape[1], s, bench.v.docs) for s in seeds
-            ]
-            alone = [
-                pool_similarity(a.head, a.similarity, bench.v, bench.pool) for a in made
-            ]
-            chosen = [
-                bench.chosen(a.head, a.similarity, s, bench.v)
-                for a, s in zip(made, seeds)
-            ]
-            bench.add(
-                name,
-                chosen,
-                alone,
-                parameters=sum(p.numel() for p in arm.head.parameters()),
-            )
+            continue
+        made = [bench.made(name, seed) for seed in seeds]
+        alone = [bench.similarity(a.head, a.similarity) for a in made]
+        chosen = [
+            {s: bench.chosen(a.head, a.similarity, seed, s) for s in ("known", "new")}
+            for seed, a in zip(seeds, made)
+        ]
+        parameters = number_of_parameters(made[0].head)
+        bench.add(name, chosen, alone, parameters=parameters)
     for name in (a for a in ANCHORS if low_data and a in arms):
+        rate = bench.by_seed[name]["about"]["learning_rate"]
         for fraction in (0.01, 0.1):
-            bench.trained(
-                name, seeds, fraction, bench.by_seed[name]["about"]["learning_rate"]
-            )
+            bench.trained(name, seeds, fraction, rate)
     found = {
         "unjudged@10": unjudged,
         "one qubit less its classical twin, largest score difference": same,
@@ -422,14 +408,12 @@ def measure(bench: Bench, arms: list[str], low_data: bool) -> dict:
 
 
 def same_function(bench: Bench, run) -> float:
-    """Score the test pool with the trained one-qubit head and with the classical
-    reading of the same (θ, γ); they must agree to 1e-6.
+    """Score the test queries' candidates with the trained one-qubit head and with the
+    classical reading of the same (θ, γ); they must agree to 1e-6.
     """
     run.use("known")
-    qubit, twin = (
-        pool_similarity(h, run.similarity, bench.v, bench.pool)
-        for h in (run.head, SphereTwin(run.head))
-    )
+    heads = run.head, SphereTwin(run.head)
+    qubit, twin = (bench.similarity(head, run.similarity) for head in heads)
     largest = float(np.abs(qubit - twin).max())
     if largest > 1e-6:
         raise AssertionError(
@@ -443,27 +427,17 @@ def curves(bench: Bench, run) -> dict:
     parts = bench.parts(run.seed)
     found = {"alpha_sweep_seed_0": {}, "candidates_seed_0": {}}
     # "last": whatever dev says, the head after its last epoch
-    for setting in (
-        "known",
-        "new",
-        "last",
-    ):
+    for setting, part in (("known", "known"), ("new", "new"), ("last", "new")):
         alpha = run.use(setting)
-        dev = make_pool(
-            bench.v,
-            bench.c,
-            parts["dev_new" if setting == "last" else f"dev_{setting}"],
-        )
-        on_dev = pool_similarity(run.head, run.similarity, bench.v, dev)
+        dev = bench.found(parts[f"dev_{part}"])
+        on_dev = bench.similarity(run.head, run.similarity, dev)
         for regime, qrels in bench.regime.items():
-            pool = make_pool(bench.v, bench.c, qrels, k=min(500, len(bench.c.docs)))
-            similarity = pool_similarity(run.head, run.similarity, bench.v, pool)
-            first = make_pool(bench.v, bench.c, qrels)
+            many = bench.found(qrels, k=min(500, len(bench.c.docs)))
+            similarity = bench.similarity(run.head, run.similarity, many)
             key = f"setting {setting}, {regime} documents"
-            found["alpha_sweep_seed_0"][key] = asdict(
-                alpha_sweep(first, similarity[:, :100], dev, on_dev)
-            )
-            found["candidates_seed_0"][key] = candidate_curve(pool, similarity, alpha)
+            swept = alpha_sweep(bench.found(qrels), similarity[:, :100], dev, on_dev)
+            found["alpha_sweep_seed_0"][key] = asdict(swept)
+            found["candidates_seed_0"][key] = candidate_curve(many, similarity, alpha)
     return found
 
 
@@ -520,7 +494,7 @@ def only_dev(bench: Bench) -> int:
     """Known test queries whose documents were seen by no training query proper, only by
     a dev query: they dilute the known regime.
     """
-    trained = set().union(*map(relevant, bench.parts(0)["train"].values()))
+    trained = relevant_documents(bench.parts(0)["train"])
     return sum(
         not relevant(judged) & trained for judged in bench.regime["known"].values()
     )

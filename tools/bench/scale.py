@@ -48,13 +48,15 @@ import faiss  # isort: skip
 from qrr_lib import (
     Circuit,
     FaissRetriever,
-    StateScorer,
+    Scorer,
     TextEmbedder,
     load_collection,
     per_query,
 )
-from qrr_lib.encode.heads import EquatorialHead, course_head
+from qrr_lib.encode.angles import course_head
+from qrr_lib.encode.heads import EquatorialHead
 from qrr_lib.files import say
+from qrr_lib.rank import faiss_index
 from qrr_lib.rank.hybrid_index import HybridIndex
 from qrr_lib.rank.one_inner_product import HybridFeatures
 from qrr_lib.rank.recall import neighbour_recall, noisy_copies
@@ -64,19 +66,19 @@ BLOCK = 100_000
 TIE = 1e-6  # scores closer than this may stand in either order
 
 
-def course_scorer(model: str, kind: str = "one_qubit") -> StateScorer:
+def course_scorer(model: str, kind: str = "one_qubit") -> Scorer:
     """A head trained on the course corpus: one qubit with fidelity, or 64 with local
     fidelity.
     """
     head, _ = course_head(model, kind)
-    return StateScorer(
+    return Scorer(
         head, similarity="fidelity" if head.circuit.n_qubits == 1 else "local_fidelity"
     )
 
 
-def label_free(dim: int, circuit: Circuit, similarity: str = "fidelity") -> StateScorer:
+def label_free(dim: int, circuit: Circuit, similarity: str = "fidelity") -> Scorer:
     """An untrained linear map to angles round the equator."""
-    return StateScorer(EquatorialHead(dim, circuit, seed=0), similarity=similarity)
+    return Scorer(EquatorialHead(dim, circuit, seed=0), similarity=similarity)
 
 
 def same_top(
@@ -407,14 +409,14 @@ class Growing:
         """One-qubit PQ codes of n vectors that are made, encoded, compared with the
         queries and forgotten, block by block.
         """
-        retriever, seconds = FaissRetriever("ivf_pq", cells=cells), 0.0
+        seconds = 0.0
         asked, best, where = self.features.queries(self.queries, self.alpha), None, None
         for number in range(n // BLOCK):
             rows = self.features.documents(self.block(number))
             began = time.perf_counter()
             if number == 0:
-                retriever._index = retriever._trained(rows)
-            retriever._index.add(rows)  # ids are the row numbers: no list of names
+                index = faiss_index.build("ivf_pq", rows, cells, None, 32, 0)
+            index.add(rows)  # ids are the row numbers: no list of names
             seconds += time.perf_counter() - began
             scores = np.concatenate(
                 [asked @ rows.T] + ([best] if number else []), axis=1
@@ -426,7 +428,6 @@ class Growing:
             top = np.argpartition(-scores, 9, axis=1)[:, :10]
             best = np.take_along_axis(scores, top, 1)
             where = np.take_along_axis(names, top, 1)
-        index = retriever._index
         found = index.search(asked, 10)[1].tolist()
         hundred = index.search(asked, 100)[1].tolist()
         times = side_by_side(

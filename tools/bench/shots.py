@@ -30,7 +30,7 @@ from qiskit.primitives import StatevectorSampler
 
 from qrr_lib import Circuit, TextEmbedder, bloch_vectors, load_collection
 from qrr_lib.encode.qubit_map import QubitMap
-from qrr_lib.rank.candidates import embed_collection, make_pool
+from qrr_lib.rank.judged import embed_collection, judged_candidates
 from qrr_lib.shots.circuits import measure_pairs, noisy_device, pair_circuit
 from qrr_lib.shots.estimates import (
     sample_fidelity,
@@ -70,7 +70,7 @@ class States:
     def __init__(self, model: str):
         self.collection = load_collection("course")
         self.vectors = embed_collection(TextEmbedder(model), self.collection)
-        self.pool = make_pool(
+        self.pool = judged_candidates(
             self.vectors, self.collection, self.collection.qrels["test"], 100
         )
         self._made: dict[int, tuple] = {}
@@ -339,14 +339,16 @@ def noise_study(states: States, rng: np.random.Generator) -> dict:
         clean = exact["8 qubits, local fidelity"]
         noisy = depolarise(exact["8 qubits, local fidelity"], strength)
         corrected = ALPHA * (1 - strength) / (ALPHA * (1 - strength) + 1 - ALPHA)
-        truth = states.pool.mix(clean, ALPHA)
+        exact_mix = states.pool.with_signal("states", clean)
+        blurred = states.pool.with_signal("states", noisy)
+        truth = exact_mix.mix(ALPHA)
         found["mix"].append(
             {
                 "strength": strength,
                 "alpha": ALPHA,
-                "fixed": compare(states.pool.mix(noisy, ALPHA), truth),
+                "fixed": compare(blurred.mix(ALPHA), truth),
                 "corrected_alpha": corrected,
-                "corrected": compare(states.pool.mix(noisy, corrected), truth),
+                "corrected": compare(blurred.mix(corrected), truth),
             }
         )
         found["thousand_shots"].append(

@@ -36,7 +36,7 @@ import torch
 from qrr_lib.encode.backends import encode
 from qrr_lib.encode.backends import qiskit as qiskit_encoder
 from qrr_lib.encode.circuit import Circuit
-from qrr_lib.encode.similarity import fidelity
+from qrr_lib.encode.formulas import fidelity
 from qrr_lib.files import atomic_path, project_dir
 from tools.bench.states_ceiling import bandwidth_and_throughput, ceiling, sample
 from tools.bench.states_peers import BACKWARD, FORWARD, OURS

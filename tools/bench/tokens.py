@@ -39,15 +39,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from qrr_lib import HybridReranker, TextEmbedder, load_collection, per_query
+from qrr_lib import Reranker, TextEmbedder, load_collection, per_query
 from qrr_lib.encode.qubit_map import QubitMap
 from qrr_lib.files import atomic_path, say
 from qrr_lib.learn.comparison import compare_values, holm
 from qrr_lib.learn.splits import regimes
 from qrr_lib.rank.maxsim import TokenRarity, max_sim, mean_sim
 from qrr_lib.rank.metrics import relevant, unjudged_at
-from qrr_lib.rank.states import TokenCodes
-from qrr_lib.rank.token_scorer import TokenScorer
+from qrr_lib.rank.scorer import Scorer
+from qrr_lib.rank.states import States
 from qrr_lib.rank.words import bm25_run, reciprocal_rank_fusion
 from tools.bench.quality import load_vectors
 from tools.bench.tokens_arms import OURS, Side, ablations, arms, make_cache
@@ -148,7 +148,7 @@ class Task:
         self.measures = ["AP", "RR"] if official else ["nDCG@10", "RR@10"]
         self.rarity = TokenRarity()
         self.rarity.count(
-            TokenCodes(
+            States(
                 np.zeros((len(self.docs.token_ids), 0, 2), np.uint8),
                 self.docs.offsets,
                 self.docs.token_ids,
@@ -440,13 +440,12 @@ def course(model: str) -> dict:
     against cosine and BM25, {split: …}.
     """
     collection, found = load_collection(), {}
-    reranker = HybridReranker(
-        TextEmbedder(model), TokenScorer(QubitMap.shipped(model))
-    ).index(collection)
+    scorer = Scorer(QubitMap.shipped(model), per="token")
+    reranker = Reranker(TextEmbedder(model), scorer).index(collection)
     for split in ("dev", "test_new", "test_known", "test"):
         queries, qrels = collection.split(split), collection.qrels[split]
         runs = {"BM25": bm25_run(collection, queries)}
-        for name, alpha in (("cosine", 1.0), (RECIPE, TokenScorer.default_alpha)):
+        for name, alpha in (("cosine", 1.0), (RECIPE, scorer.default_alpha)):
             reranker.alpha = alpha
             runs[name] = reranker.run(queries)
             runs[f"RRF(BM25, {name})"] = reciprocal_rank_fusion(

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from qrr_lib.encode.angles import QubitAnglePredictor
 from qrr_lib.encode.backends import encode
 from qrr_lib.encode.circuit import Circuit
+from qrr_lib.encode.heads import QubitAnglePredictor
 from qrr_lib.encode.qubit_map import QubitMap
 from qrr_lib.files import say
-from qrr_lib.rank.token_encoder import FIT_TOKENS
-from qrr_lib.rank.token_scorer import TokenScorer
+from qrr_lib.rank.codecs import FIT_TOKENS
+from qrr_lib.rank.scorer import Scorer
 
 
 def make_cache(
@@ -236,7 +236,7 @@ class Qubits:
                     / ((sample - sample.mean(axis=0)) @ d).var(axis=0).sum()
                 )
                 self.angles.directions = torch.as_tensor(d)
-        self.scorer = TokenScorer(self.angles, self.similarity)
+        self.scorer = Scorer(self.angles, self.similarity, per="token")
 
     def angles_variance(self, sample) -> float:
         """Variance of a map's u, all coordinates together."""
@@ -247,12 +247,12 @@ class Qubits:
         )
 
     def docs(self, x):
-        return self.scorer.codes(x)
+        return self.scorer.encode(x)
 
     queries = docs
 
     def similar(self, q, d):
-        return self.scorer.similarities(q, d)
+        return self.scorer.compare(q, d)
 
 
 class Circuits(Qubits):

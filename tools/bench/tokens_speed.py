@@ -19,9 +19,9 @@ from qrr_lib import FaissRetriever, TextEmbedder, load_collection
 from qrr_lib.encode.qubit_map import QubitMap
 from qrr_lib.files import say
 from qrr_lib.rank.maxsim import max_sim
-from qrr_lib.rank.states import TokenCodes
+from qrr_lib.rank.scorer import Scorer
+from qrr_lib.rank.states import States
 from qrr_lib.rank.token_index import open_index
-from qrr_lib.rank.token_scorer import TokenScorer
 from qrr_lib.rank.token_store import StoreWriter
 from tools.bench.quality import load_vectors
 from tools.bench.tokens_arms import Projected, Side
@@ -52,23 +52,23 @@ def cross_encoder():
 
 
 def store_from(side: Side, vectors: np.ndarray, folder: Path, embedder) -> None:
-    """Write the index that `TokenScorer(QubitMap(64, bits=4), folder=...)` would write,
+    """Write the index that a `Reranker` of a `QubitMap(64, bits=4)` would write,
     from token vectors that are there already.
     """
-    scorer = TokenScorer(QubitMap(64, bits=4).fit(side.sample()))
+    scorer = Scorer(QubitMap(64, bits=4).fit(side.sample()), per="token")
     writer = StoreWriter(folder)
     for start in range(0, len(side.keys), 128):
         rows = range(start, min(start + 128, len(side.keys)))
         spans = [slice(side.offsets[r], side.offsets[r + 1]) for r in rows]
-        states = TokenCodes.of(
-            [scorer.codes(side.tokens[s]) for s in spans],
+        states = States.of(
+            [scorer.encode(side.tokens[s]) for s in spans],
             [side.token_ids[s] for s in spans],
         )
         writer.add(
             [side.keys[r] for r in rows], vectors[rows.start : rows.stop], states
         )
     scorer.angles.save(writer.extra("map"))
-    writer.commit(scorer.encoder.belongs_to(embedder))
+    writer.commit(scorer.codec.belongs_to(embedder))
 
 
 def timed(work) -> float:
@@ -148,7 +148,8 @@ def race(reranker, collection, side: Side, embedder) -> tuple[dict, dict]:
     stored = side.encoded(narrow.docs)
     times: dict[str, list[float]] = {}
     flat = FaissRetriever("flat")
-    flat.add(reranker.retriever.ids, reranker.vectors)
+    flat.add(reranker.doc_ids, reranker.vectors)
+    place = {key: row for row, key in enumerate(reranker.doc_ids)}
     counts = {"query_tokens": [], "document_tokens": []}
 
     for number, query in enumerate(queries):
@@ -159,13 +160,13 @@ def race(reranker, collection, side: Side, embedder) -> tuple[dict, dict]:
         counts["document_tokens"].append(
             int(sum(side.offsets[r + 1] - side.offsets[r] for r in rows))
         )
-        states = TokenCodes.of([reranker.scorer.codes(text.tokens)], [text.token_ids])
+        states = States.of([reranker.scorer.encode(text.tokens)], [text.token_ids])
         ours = functools.partial(
-            lambda asked, ids: reranker.scorer.score(
-                asked, reranker.states[[reranker._row[d] for d in ids]]
+            lambda asked, rows: reranker.scorer.score(
+                asked, reranker.states[rows], reranker.weights(asked)
             ),
             states,
-            ids,
+            [place[d] for d in ids],
         )
         ways = {
             OURS: ours,

@@ -2,17 +2,16 @@
 result (lesson 03).
 """
 
-from __future__ import annotations
-
 import importlib
 
+from qrr_lib.checks import whole_number
 from qrr_lib.encode.circuit import MAX_QUBITS, Circuit
 
-BACKENDS = {
-    "torch": "tensor_program",
-    "qiskit": "qiskit",
-    "pennylane": "pennylane",
-    "lightning": "pennylane",
+BACKENDS = {  # name: module here, and what its `encode` takes besides
+    "torch": ("tensor_program", {}),
+    "qiskit": ("qiskit", {}),
+    "pennylane": ("pennylane", {}),
+    "lightning": ("pennylane", {"device": "lightning.qubit"}),
 }
 
 
@@ -45,37 +44,30 @@ def encode(
         Unknown backend, angles of another shape than the circuit's, too many qubits, or
         a chunk_size below 1.
     """
-    import torch
+    import torch  # here: the name is also that of a module of this package
 
     if backend not in BACKENDS:
         raise ValueError(
             f"unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}"
         )
-    angles = torch.as_tensor(angles)
-    if angles.ndim != 4 or tuple(angles.shape[1:]) != circuit.angle_shape:
+    angles, n = torch.as_tensor(angles), circuit.n_qubits
+    if tuple(angles.shape[1:]) != circuit.angle_shape:
         raise ValueError(
             f"angles of shape {tuple(angles.shape)} do not fit {circuit}: expected (B, "
             f"{', '.join(map(str, circuit.angle_shape))})"
         )
-    if circuit.n_qubits > MAX_QUBITS:
+    if n > MAX_QUBITS:
         raise ValueError(
-            f"a state of {circuit.n_qubits} qubits has 2**{circuit.n_qubits} "
-            "amplitudes: use bloch_vectors, "
-            "which describes a product state with 3 numbers a qubit"
+            f"a state of {n} qubits has 2**{n} amplitudes: use bloch_vectors, which "
+            "describes a product state with 3 numbers a qubit"
         )
-    if chunk_size is not None and (not isinstance(chunk_size, int) or chunk_size < 1):
-        raise ValueError(
-            f"chunk_size must be a whole number from 1 up, or None, not {chunk_size!r}"
-        )
-    module = importlib.import_module(f"qrr_lib.encode.backends.{BACKENDS[backend]}")
+    if chunk_size is not None:
+        chunk_size = whole_number("chunk_size", chunk_size)
+    name, options = BACKENDS[backend]
+    module = importlib.import_module(f"qrr_lib.encode.backends.{name}")
     if backend == "torch":
         return module.encode(angles, circuit, chunk_size)
     if len(angles) == 0:
-        return torch.zeros(0, 2**circuit.n_qubits, dtype=torch.complex128)
-    options = {"device": "lightning.qubit"} if backend == "lightning" else {}
-    return torch.cat(
-        [
-            module.encode(block, circuit, **options)
-            for block in angles.split(chunk_size or len(angles))
-        ]
-    )
+        return torch.zeros(0, 2**n, dtype=torch.complex128)
+    blocks = angles.split(chunk_size or len(angles))
+    return torch.cat([module.encode(block, circuit, **options) for block in blocks])

@@ -6,8 +6,6 @@ layers). `python -m tools.bench.gradients` measures both. Each `backward` is mad
 ordinary tensor operations, so second derivatives work too.
 """
 
-from __future__ import annotations
-
 import torch
 
 
@@ -15,11 +13,9 @@ def apply(function: type[torch.autograd.Function], *arguments):
     """Call one of the functions below, leaving out the record for gradients when none
     is wanted: it costs more than a small product.
     """
-    return (
-        function.apply(*arguments)
-        if torch.is_grad_enabled()
-        else function.forward(None, *arguments)
-    )
+    if torch.is_grad_enabled():
+        return function.apply(*arguments)
+    return function.forward(None, *arguments)
 
 
 class SumOfProducts(torch.autograd.Function):
@@ -32,33 +28,22 @@ class SumOfProducts(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx, left: torch.Tensor, right: torch.Tensor, axis: int
-    ) -> torch.Tensor:
+    def forward(ctx, left: torch.Tensor, right: torch.Tensor, axis: int):
         if ctx is not None:
             ctx.save_for_backward(left, right)
             ctx.axis = axis
-        (first, *others), (factor, *factors) = left.unbind(axis), right.unbind(axis)
-        total = first * factor
+        (a, *others), (b, *factors) = left.unbind(axis), right.unbind(axis)
+        total = a * b
         for a, b in zip(others, factors):
             total.addcmul_(a, b)
         return total
 
     @staticmethod
     def backward(ctx, grad: torch.Tensor):
-        left, right = (
-            factor.conj_physical().unbind(ctx.axis) for factor in ctx.saved_tensors
-        )
-        to_left = torch.stack(
-            [_sum_to(grad * b, a.shape) for a, b in zip(left, right)], ctx.axis
-        )
-        return (
-            to_left,
-            torch.stack(
-                [_sum_to(grad * a, b.shape) for a, b in zip(left, right)], ctx.axis
-            ),
-            None,
-        )
+        left, right = (f.conj_physical().unbind(ctx.axis) for f in ctx.saved_tensors)
+        to_left = [_sum_to(grad * b, a.shape) for a, b in zip(left, right)]
+        to_right = [_sum_to(grad * a, b.shape) for a, b in zip(left, right)]
+        return torch.stack(to_left, ctx.axis), torch.stack(to_right, ctx.axis), None
 
 
 class BatchFirst(torch.autograd.Function):
@@ -67,7 +52,7 @@ class BatchFirst(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, values: torch.Tensor) -> torch.Tensor:
+    def forward(ctx, values: torch.Tensor):
         return values.t().contiguous()
 
     @staticmethod

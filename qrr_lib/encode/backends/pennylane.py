@@ -2,8 +2,6 @@
 compiled on lightning.qubit (lesson 03).
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import torch
@@ -57,7 +55,8 @@ def encode(
     """(B, L, n, 2) angles → (B, 2**n) complex128 states, whole batch in one call
     (PennyLane calls it broadcasting).
     """
-    states = build_qnode(circuit, device)(
-        angles.double() if device == "default.qubit" else angles.detach().cpu().double()
-    )
+    angles = angles.double()
+    if device != "default.qubit":
+        angles = angles.detach().cpu()
+    states = build_qnode(circuit, device)(angles)
     return torch.as_tensor(states).reshape(len(angles), 2**circuit.n_qubits)

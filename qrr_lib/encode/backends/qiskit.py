@@ -5,8 +5,6 @@ whole batch. Building and transpiling a circuit for each document, as the brief 
 about a thousand times slower (measured in lesson 03).
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np
@@ -22,21 +20,18 @@ def build_circuit(circuit: Circuit, save_statevector: bool = False):
     from qiskit import QuantumCircuit
     from qiskit.circuit import Parameter
 
-    quantum_circuit, parameters = QuantumCircuit(circuit.n_qubits), {}
+    built, parameters = QuantumCircuit(circuit.n_qubits), {}
+    gates = {"ry": built.ry, "rz": built.rz, "cz": built.cz, "cnot": built.cx}
     for gate in circuit.gates():
         if gate.angle is None:
-            (quantum_circuit.cz if gate.name == "cz" else quantum_circuit.cx)(
-                *gate.qubits
-            )
+            gates[gate.name](*gate.qubits)
         else:
             layer, q, which = gate.angle
             parameters[gate.angle] = Parameter(f"{'θγ'[which]}[{layer},{q}]")
-            (quantum_circuit.ry if gate.name == "ry" else quantum_circuit.rz)(
-                parameters[gate.angle], q
-            )
+            gates[gate.name](parameters[gate.angle], q)
     if save_statevector:
-        quantum_circuit.save_statevector()
-    return quantum_circuit, parameters
+        built.save_statevector()
+    return built, parameters
 
 
 def aer_device() -> str:
@@ -64,20 +59,16 @@ def encode(angles: torch.Tensor, circuit: Circuit) -> torch.Tensor:
     here, once, so that qubit 0 is leftmost.
     """
     simulator, compiled, parameters = _prepared(circuit)
-    values = angles.detach().cpu().double().numpy()
-    binds = {
-        parameter: values[(slice(None), *where)].tolist()
-        for where, parameter in parameters.items()
-    }
-    result = simulator.run(
+    values = angles.detach().cpu().double()
+    binds = {p: values[(..., *where)].tolist() for where, p in parameters.items()}
+    job = simulator.run(
         compiled, parameter_binds=[binds], runtime_parameter_bind_enable=True
-    ).result()
+    )
+    result = job.result()
     if not result.success:
         raise RuntimeError(f"Aer could not run the batch: {result.status}")
-    states = np.stack(
-        [np.asarray(result.data(i)["statevector"]) for i in range(len(values))]
-    )
-    return torch.from_numpy(_big_endian(states, circuit.n_qubits))
+    states = [result.data(i)["statevector"] for i in range(len(values))]
+    return torch.from_numpy(_big_endian(np.stack(states), circuit.n_qubits))
 
 
 def bloch_vectors_by_estimator(
@@ -92,29 +83,24 @@ def bloch_vectors_by_estimator(
     precision 0, which is exact. Compare with `similarity.reduced_bloch_vectors` (lesson
     03).
     """
-    from qiskit_aer.primitives import EstimatorV2
+    if estimator is None:
+        from qiskit_aer.primitives import EstimatorV2
 
-    n, values = circuit.n_qubits, angles.detach().cpu().double().numpy()
-    quantum_circuit, parameters = build_circuit(circuit)
+        device = {"device": aer_device()}
+        exact = {"default_precision": 0.0, "backend_options": device}
+        estimator = EstimatorV2(options=exact)
+    n, (built, parameters) = circuit.n_qubits, build_circuit(circuit)
     # (3n, 1), qubit 0 last
-    paulis = [
-        ["I" * (n - 1 - q) + pauli + "I" * q] for q in range(n) for pauli in "XYZ"
-    ]
-    # (B, 2·L·n)
-    bound = np.stack([values[(slice(None), *where)] for where in parameters], axis=-1)
-    pub = (quantum_circuit, paulis, {tuple(parameters.values()): bound})
-    estimator = estimator or EstimatorV2(
-        options={"default_precision": 0.0, "backend_options": {"device": aer_device()}}
-    )
+    paulis = [[f"{'I' * (n - 1 - q)}{p}{'I' * q}"] for q in range(n) for p in "XYZ"]
+    in_order = tuple(parameters[where] for where in np.ndindex(circuit.angle_shape))
+    values = angles.detach().cpu().double().flatten(1).numpy()  # (B, 2·L·n)
+    pub = (built, paulis, {in_order: values})
     expectations = estimator.run([pub]).result()[0].data.evs  # (3n, B)
-    return torch.from_numpy(
-        np.asarray(expectations).T.reshape(len(values), n, 3).copy()
-    )
+    return torch.tensor(expectations).T.reshape(len(values), n, 3)
 
 
 def _big_endian(states: np.ndarray, n: int) -> np.ndarray:
     """Reverse the order of the qubits: (B, 2**n) little-endian → qubit 0 leftmost."""
     axes = [0, *range(n, 0, -1)]
-    return np.ascontiguousarray(
-        states.reshape(-1, *[2] * n).transpose(axes).reshape(len(states), -1)
-    )
+    turned = states.reshape(-1, *[2] * n).transpose(axes)
+    return np.ascontiguousarray(turned.reshape(len(states), -1))

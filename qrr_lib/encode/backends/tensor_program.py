@@ -16,20 +16,18 @@ with a thousand small states, PyTorch's fixed cost per operation counts as much 
 arithmetic.
 """
 
-from __future__ import annotations
+from functools import lru_cache
+from itertools import takewhile
 
 import torch
 
-from qrr_lib.encode.backends.entangler import entangler_action, entangling_block
 from qrr_lib.encode.backends.gradients import BatchFirst, SumOfProducts, apply
-from qrr_lib.encode.circuit import Circuit
+from qrr_lib.encode.backends.torch import entangle
+from qrr_lib.encode.circuit import Circuit, Gate
 
-# of states computed at a time: bounds the memory, and is large enough to keep the
-# processor busy
+# of states computed at a time: bounds the memory, and keeps the processor busy
 BLOCK_BYTES = 2**23
-
-
-# up to this many amplitudes the last join is elementwise, beyond it is a matrix product
+# up to so many amplitudes the last join is elementwise, beyond it is a matrix product
 SMALL_STATE = 16
 
 
@@ -47,9 +45,8 @@ def encode(
     if torch.is_grad_enabled() and angles.requires_grad:
         blocks = [_encode_block(block, circuit) for block in angles.split(size)]
         return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
-    states = angles.new_empty(
-        len(angles), 2**circuit.n_qubits, dtype=angles.dtype.to_complex()
-    )
+    shape = len(angles), 2**circuit.n_qubits
+    states = angles.new_empty(shape, dtype=angles.dtype.to_complex())
     # no views to track, no versions to count: a fifth of the time
     with torch.inference_mode():
         for block, out in zip(angles.split(size), states.split(size)):
@@ -62,42 +59,71 @@ def default_chunk(circuit: Circuit) -> int:
     tables are larger than the state.
     """
     bond = 1 if circuit.is_product else 2 ** (circuit.n_layers - 1)
-    half = 2 ** ((circuit.n_qubits + 1) // 2)
-    return max(
-        1, min(8192, BLOCK_BYTES // (8 * max(2**circuit.n_qubits, half * bond**2)))
-    )
+    half_a_state = 2 ** ((circuit.n_qubits + 1) // 2)
+    numbers = max(2**circuit.n_qubits, half_a_state * bond**2)
+    return max(1, min(8192, BLOCK_BYTES // (8 * numbers)))
 
 
 def _encode_block(
     angles: torch.Tensor, circuit: Circuit, out: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Encode one block of the batch, into `out` if given."""
-    (block, trailing), n = entangling_block(circuit), circuit.n_qubits
+    n, gates = circuit.n_qubits, entangling_gates(circuit)
     if circuit.angle_shape == (1, 1, 2):
-        state = one_qubit(angles)
-        return state if out is None else out.copy_(state)
+        return _copy(one_qubit(angles), out)
     tables = qubit_tables(angles, circuit)
     if n == 1:
         return _batch_first(tables.flatten(0, 3), out)
-    if n % 2 == 0:  # both halves at once
-        left, right = _multiply(tables.unflatten(3, (2, n // 2))).unbind(3)
-    else:
-        left, right = (
-            _multiply(part) for part in tables.split([n // 2 + 1, n // 2], dim=3)
-        )
-    # an open chain: no bit enters on the left,
-    if block and block[-1].qubits != (
-        n - 1,
-        0,
-    ):
-        # and nobody asks for the last one
-        left = left[:, :1]
-        right = right.sum(2, keepdim=True)
-    if not trailing:
+    left, right = _halves(tables)
+    if len(gates) == n - 1:
+        # an open chain: no bit arrives on the left, and those that leave are summed
+        left, right = left[:, :1], right.sum(2, keepdim=True)
+    if not (gates and circuit.trailing):
         return _close(left, right, out)
     order, signs = entangler_action(circuit)
     state = _close(left, right)[:, order.to(angles.device)] * signs.to(angles)
-    return state if out is None else out.copy_(state)
+    return _copy(state, out)
+
+
+@lru_cache(maxsize=64)
+def entangling_gates(circuit: Circuit) -> tuple[Gate, ...]:
+    """The gates between two layers, as the circuit's list has them: none, n − 1 in a
+    chain of neighbours, or n in a ring.
+
+    Raises NotImplementedError for any other list than RY, then RZ on each qubit and
+    between layers the same chain (CZ or CNOT) or ring (CZ): the tensor program
+    describes no other.
+    """
+    n, gates = circuit.n_qubits, list(circuit.gates())
+    block = list(takewhile(lambda gate: gate.angle is None, gates[2 * n :]))
+    expected = []
+    for layer in range(circuit.n_layers):
+        for q in range(n):
+            expected.append(Gate("ry", (q,), (layer, q, 0)))
+            expected.append(Gate("rz", (q,), (layer, q, 1)))
+        if layer < circuit.n_layers - 1 or circuit.trailing:
+            expected.extend(block)
+    chain = [(q, q + 1) for q in range(n - 1)]
+    cz, cnot = ([Gate(name, pair) for pair in chain] for name in ("cz", "cnot"))
+    ring = [*cz, Gate("cz", (n - 1, 0))]
+    if gates != expected or block not in ([], cz, cnot, ring):
+        raise NotImplementedError(
+            f"the gates of {circuit} are not RY, then RZ on each qubit, and between "
+            "layers the same chain or ring of neighbours: take another backend"
+        )
+    return tuple(block)
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # kept and used again, with gradients too
+def entangler_action(circuit: Circuit) -> tuple[torch.Tensor, torch.Tensor]:
+    """Run the gates between two layers on the numbers 1 … 2**n in place of amplitudes,
+    and read off what they do: new amplitude j is signs[j] times old amplitude order[j].
+    """
+    numbers = torch.arange(1.0, 2**circuit.n_qubits + 1).unsqueeze(0)
+    for gate in entangling_gates(circuit):
+        numbers = entangle(numbers, gate.name, *gate.qubits)
+    return numbers[0].abs().long() - 1, numbers[0].sign()
 
 
 def one_qubit(angles: torch.Tensor) -> torch.Tensor:
@@ -114,20 +140,20 @@ def qubit_tables(angles: torch.Tensor, circuit: Circuit) -> torch.Tensor:
     """(B, L, n, 2) angles → the qubits' tables T[s, in, out, q, b]; the bonds `in`,
     `out` have 2**(L-1) values, or 1.
     """
-    block, _ = entangling_block(circuit)
+    gates = entangling_gates(circuit)
     first, *later = rotations(angles).unbind(2)  # L times (s', s, n, B)
-    table = first.unbind(1)[0][:, None, None]  # (s, 1, 1, n, B): RZ RY |0>
-    for gate in later:
-        if not block:  # T'[s'] = Σ gate[s', s] T[s]
-            table = apply(SumOfProducts, gate[:, :, None, None], table.unsqueeze(0), 1)
+    table = first.unbind(1)[0][:, None, None]  # RZ·RY|0⟩: (s, 1, 1, n, B)
+    for turn in later:
+        if not gates:  # T'[s'] = Σ turn[s', s]·T[s]
+            table = apply(SumOfProducts, turn[:, :, None, None], table.unsqueeze(0), 1)
             continue
-        zero, one = table.unbind()  # an arriving 1 flips s, or changes a sign
-        changed = [one, zero] if block[0].name == "cnot" else [zero, -one]
-        # (x_left, in, x, out, n, B)
-        bits = torch.stack([zero, one, *changed]).unflatten(0, (2, 2)).transpose(1, 2)
-        gate = gate[None, :, None, None, :, None]  # (1, s', 1, 1, x, 1, n, B)
-        # one product: x is not summed but handed on
-        table = apply(SumOfProducts, gate, bits[None, None], 0)
+        zero, one = table.unbind()  # where a 1 arrives, s flips or a sign changes
+        changed = [one, zero] if gates[0].name == "cnot" else [zero, -one]
+        table = torch.stack([zero, one, *changed]).unflatten(0, (2, 2))
+        table = table.transpose(1, 2)[None, None]  # (1, 1, x_left, in, x, out, n, B)
+        turn = turn[None, :, None, None, :, None]  # (1, s', 1, 1, x, 1, n, B)
+        # a plain product: x is not summed over but handed on
+        table = apply(SumOfProducts, turn, table, 0)  # (s', x_left, in, x, out, n, B)
         table = table.flatten(3, 4).flatten(1, 2)  # (s', 2·in, 2·out, n, B)
     return table
 
@@ -144,18 +170,13 @@ def rotations(angles: torch.Tensor) -> torch.Tensor:
     return torch.complex(turn * gamma_c, turn * sign)
 
 
-def _batch_first(values: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
-    return apply(BatchFirst, values) if out is None else out.copy_(values.t())
-
-
-def _join(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Tables (S, i, k, …, B) and (S', k, j, …, B) of neighbours → (S·S', i, j, …, B):
-    sum over the shared bits k.
-    """
-    # (S, 1, i, k, 1, …), (1, S', 1, k, j, …)
-    left = left.unsqueeze(1).unsqueeze(4)
-    right = right.unsqueeze(0).unsqueeze(2)
-    return apply(SumOfProducts, left, right, 3).flatten(0, 1)
+def _halves(tables: torch.Tensor) -> list[torch.Tensor]:
+    """Multiply the tables of the left half of the qubits, and those of the right."""
+    n = tables.shape[3]
+    if n % 2 == 0:  # both at once
+        return _multiply(tables.unflatten(3, (2, n // 2))).unbind(3)
+    parts = tables.split([n // 2 + 1, n // 2], dim=3)
+    return [_multiply(part) for part in parts]
 
 
 def _multiply(tables: torch.Tensor) -> torch.Tensor:
@@ -169,26 +190,38 @@ def _multiply(tables: torch.Tensor) -> torch.Tensor:
     return _multiply(_join(*neighbours))
 
 
+def _join(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Tables (S, i, k, …, B) and (S', k, j, …, B) of neighbours → (S·S', i, j, …, B):
+    sum over the shared bits k.
+    """
+    left = left.unsqueeze(1).unsqueeze(4)  # (S, 1, i, k, 1, …)
+    right = right.unsqueeze(0).unsqueeze(2)  # (1, S', 1, k, j, …)
+    return apply(SumOfProducts, left, right, 3).flatten(0, 1)
+
+
 def _close(
     left: torch.Tensor, right: torch.Tensor, out: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Join the two halves, and in a ring also the last qubit to the first: (S, i, k,
     B), (S', k, i, B) → (B, S·S').
     """
-    # (S, i·k, B), (S', i·k, B)
-    left = left.flatten(1, 2)
-    right = right.transpose(1, 2).flatten(1, 2)
+    left = left.flatten(1, 2)  # (S, i·k, B)
+    right = right.transpose(1, 2).flatten(1, 2)  # (S', i·k, B)
     (rows, bonds, batch), columns = left.shape, len(right)
     if rows * columns <= SMALL_STATE:
-        return _batch_first(
-            apply(SumOfProducts, left.unsqueeze(1), right.unsqueeze(0), 2).flatten(
-                0, 1
-            ),
-            out,
-        )
+        state = apply(SumOfProducts, left.unsqueeze(1), right.unsqueeze(0), 2)
+        return _batch_first(state.flatten(0, 1), out)
     left = _batch_first(left.flatten(0, 1)).view(batch, rows, bonds)
     right = _batch_first(right.flatten(0, 1)).view(batch, columns, bonds)
     # an outer product is faster elementwise
     product = torch.mul if bonds == 1 else torch.bmm
     out = None if out is None else out.view(batch, rows, columns)
     return product(left, right.transpose(1, 2), out=out).flatten(1)
+
+
+def _batch_first(values: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+    return apply(BatchFirst, values) if out is None else out.copy_(values.t())
+
+
+def _copy(values: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
+    return values if out is None else out.copy_(values)

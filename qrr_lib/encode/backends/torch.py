@@ -5,8 +5,6 @@ This is the encoder to read. `tensor_program` computes the same states several t
 faster, and is what `encode(..., backend="torch")` runs.
 """
 
-from __future__ import annotations
-
 import torch
 
 from qrr_lib.encode.circuit import Circuit
@@ -17,10 +15,9 @@ def encode(angles: torch.Tensor, circuit: Circuit) -> torch.Tensor:
 
     complex64 for float32 angles, complex128 for float64.
     """
-    n = circuit.n_qubits
-    state = torch.zeros(len(angles), 2**n, dtype=angles.dtype.to_complex())
+    shape = len(angles), 2**circuit.n_qubits
+    state = angles.new_zeros(shape, dtype=angles.dtype.to_complex())
     state[:, 0] = 1  # every qubit starts in |0⟩
-    state = state.to(angles.device)
     for gate in circuit.gates():
         if gate.angle is None:
             state = entangle(state, gate.name, *gate.qubits)
@@ -37,11 +34,11 @@ def rotation(name: str, angle: torch.Tensor) -> torch.Tensor:
     cos, sin = (angle / 2).cos(), (angle / 2).sin()
     zero = torch.zeros_like(cos)
     if name == "ry":
-        real, imaginary = [cos, -sin, sin, cos], [zero] * 4
+        entries = (cos, zero), (-sin, zero), (sin, zero), (cos, zero)
     else:
-        real, imaginary = [cos, zero, zero, cos], [-sin, zero, zero, sin]
-    parts = torch.stack(real, dim=-1), torch.stack(imaginary, dim=-1)  # (B, 4) each
-    return torch.complex(*parts).unflatten(-1, (2, 2))
+        entries = (cos, -sin), (zero, zero), (zero, zero), (cos, sin)
+    matrix = torch.stack([torch.complex(*entry) for entry in entries], dim=-1)
+    return matrix.unflatten(-1, (2, 2))
 
 
 def turn(state: torch.Tensor, matrix: torch.Tensor, qubit: int) -> torch.Tensor:

@@ -1,0 +1,14 @@
+"""Checks at the edge: what comes from a reader is looked at once, and then trusted."""
+
+
+def whole_number(name: str, value, least: int = 1) -> int:
+    """The value as an int; ValueError unless it is a whole number from `least` up.
+
+    NumPy's integers are whole numbers, True and 2.0 are not.
+    """
+    whole = hasattr(value, "__index__") and not isinstance(value, bool)
+    if not whole or value < least:
+        raise ValueError(
+            f"{name} must be a whole number from {least} up, not {value!r}"
+        )
+    return int(value)

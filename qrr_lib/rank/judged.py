@@ -1,0 +1,107 @@
+"""Candidates of many queries with their judgements beside them (lesson 07)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+
+from qrr_lib.embed.collection import Collection
+from qrr_lib.rank.metrics import Qrels
+from qrr_lib.rank.mix import Candidates
+
+ALPHAS = tuple(round(0.1 * i, 1) for i in range(11))  # 0, 0.1, … 1
+
+
+@dataclass(frozen=True)
+class JudgedCandidates(Candidates):
+    """Candidates with judgements beside them, so that nDCG@10 of a thousand mixtures
+    costs seconds.
+
+    Attributes
+    ----------
+    grades : (Q, K) float array, 0 where nobody judged
+    ideal : (Q,) float array
+        DCG@10 of the perfect order of *all* judged documents, also of those that the
+        first stage missed.
+
+    `metrics.per_query` stays the judge of whatever is published; nDCG here is the same
+    number (a test compares them), computed for a whole matrix at once.
+    """
+
+    grades: np.ndarray
+    ideal: np.ndarray
+
+    def ndcg(self, scores: np.ndarray) -> np.ndarray:
+        """nDCG@10 of every query for (Q, K) scores: (Q,); ties keep the first stage's
+        order, a query without a relevant document has 0.
+        """
+        grades = np.take_along_axis(self.grades, self.order(scores)[:, :10], axis=1)
+        gained = grades @ _discounts(grades.shape[1])
+        none = np.zeros(len(gained))
+        return np.divide(gained, self.ideal, out=none, where=self.ideal > 0)
+
+
+class Vectors(NamedTuple):
+    """Embeddings of a collection: `docs` (N, D) in the order of `collection.docs`,
+    `queries` {query id: (D,)}; rows of norm 1.
+    """
+
+    docs: np.ndarray
+    queries: dict[str, np.ndarray]
+
+    def of(self, query_ids) -> np.ndarray:
+        """Stack the vectors of some queries: (Q, D)."""
+        return np.stack([self.queries[qid] for qid in query_ids])
+
+
+def embed_collection(
+    embedder, collection: Collection, progress: bool | None = None
+) -> Vectors:
+    """Embed all documents and all queries of a collection with a `TextEmbedder`."""
+    queries = embedder.encode(list(collection.queries.values()), progress=progress)
+    docs = embedder.encode(collection.texts(), progress=progress)
+    return Vectors(docs, dict(zip(collection.queries, queries)))
+
+
+def judged_candidates(
+    vectors: Vectors, collection: Collection, qrels: Qrels, k: int = 100
+) -> JudgedCandidates:
+    """First stage by exact cosine for the queries of `qrels`, with their judgements."""
+    doc_ids, query_ids = list(collection.docs), list(qrels)
+    if not query_ids:
+        raise ValueError("there are no judged queries in this split")
+    cosine = vectors.of(query_ids) @ vectors.docs.T  # (Q, N)
+    rows = np.argsort(-cosine, axis=1, kind="stable")[:, :k]  # (Q, K)
+    signals = {"cosine": np.take_along_axis(cosine, rows, axis=1)}
+    return judge(Candidates(query_ids, doc_ids, rows, signals), qrels)
+
+
+def judge(candidates: Candidates, qrels: Qrels) -> JudgedCandidates:
+    """Put judgements beside candidates; a document that is not listed has grade 0."""
+    grades = np.zeros(candidates.rows.shape)
+    for q, (qid, rows) in enumerate(zip(candidates.query_ids, candidates.rows)):
+        judged = [qrels[qid].get(candidates.doc_ids[d], 0) for d in rows]
+        grades[q] = np.where(rows < 0, 0, np.maximum(judged, 0))
+    ideal = np.array([_best_dcg(qrels[qid]) for qid in candidates.query_ids])
+    parts = {f.name: getattr(candidates, f.name) for f in fields(Candidates)}
+    return JudgedCandidates(**parts, grades=grades, ideal=ideal)
+
+
+def sweep(
+    candidates: JudgedCandidates, similarity: np.ndarray, alphas=ALPHAS
+) -> dict[float, np.ndarray]:
+    """nDCG@10 of every query at every α: {α: (Q,)}; `similarity` is (Q, K)."""
+    both = candidates.with_signal("states", similarity)
+    return {alpha: both.ndcg(both.mix(alpha)) for alpha in alphas}
+
+
+def _discounts(k: int) -> np.ndarray:
+    return 1 / np.log2(np.arange(2, k + 2))
+
+
+def _best_dcg(judged: Mapping[str, int]) -> float:
+    grades = np.sort([max(0, g) for g in judged.values()])[::-1][:10]
+    return float(grades @ _discounts(len(grades)))

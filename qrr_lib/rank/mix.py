@@ -1,0 +1,93 @@
+"""The mixed score: candidates of a first stage with one column of scores a signal, and
+weights (lesson 06).
+
+Mixing is arithmetic on those columns, so a sweep over α encodes nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The best K documents for each of Q queries.
+
+    Attributes
+    ----------
+    query_ids, doc_ids : list of str
+        The Q queries; all N documents.
+    rows : (Q, K) int array
+        Candidates as positions in `doc_ids`, the first stage's best first; −1 where it
+        found fewer than K.
+    signals : {name: (Q, K) float array}
+        "cosine", "states", …
+    """
+
+    query_ids: list[str]
+    doc_ids: list[str]
+    rows: np.ndarray
+    signals: dict[str, np.ndarray]
+
+    @property
+    def cosine(self) -> np.ndarray:
+        """The signal "cosine": (Q, K)."""
+        return self.signals["cosine"]
+
+    def with_signal(self, name: str, scores: np.ndarray) -> Candidates:
+        """The same candidates with one more signal, (Q, K)."""
+        return replace(self, signals=self.signals | {name: scores})
+
+    def mix(self, weights: float | Mapping[str, float]) -> np.ndarray:
+        """Weighted sum of signals: (Q, K), −inf where there is no candidate.
+
+        `weights` are {signal: weight}, adding up to 1; a number α stands for
+        {"cosine": α, "states": 1 − α}. ValueError for others.
+        """
+        weights = checked_weights(weights)
+        for name in {name for name, weight in weights.items() if weight}:
+            if name not in self.signals:
+                there = ", ".join(self.signals)
+                raise ValueError(f"there is no signal {name!r}; there is {there}")
+        parts = [w * self.signals[name] for name, w in weights.items() if w]
+        return np.where(self.rows < 0, -np.inf, sum(parts[1:], parts[0]))
+
+    def order(self, scores: np.ndarray) -> np.ndarray:
+        """Columns from best to worst: (Q, K); ties keep the first stage's order."""
+        return np.argsort(-scores, axis=1, kind="stable")
+
+    def run(self, weights: float | Mapping[str, float] | np.ndarray) -> dict:
+        """{query id: {document id: mixed score}}, best first; also of (Q, K) scores."""
+        scores = weights if isinstance(weights, np.ndarray) else self.mix(weights)
+        ranked = zip(self.query_ids, self.rows, scores, self.order(scores))
+        return {
+            qid: {self.doc_ids[rows[i]]: float(s[i]) for i in order if rows[i] >= 0}
+            for qid, rows, s, order in ranked
+        }
+
+
+def checked_weights(weights: float | Mapping[str, float]) -> dict[str, float]:
+    """{signal: weight} of a number α or a mapping; ValueError unless all lie in [0, 1]
+    and add up to 1.
+    """
+    if not isinstance(weights, Mapping):
+        alpha = checked_alpha(weights)
+        return {"cosine": alpha, "states": 1 - alpha}
+    weights = {name: float(weight) for name, weight in weights.items()}
+    if min(weights.values(), default=-1) < 0 or abs(sum(weights.values()) - 1) > 1e-6:
+        raise ValueError(f"weights must be 0 or more and add up to 1, not {weights}")
+    return weights
+
+
+def checked_alpha(alpha: float) -> float:
+    """α as a float; ValueError outside [0, 1]."""
+    number = isinstance(alpha, (int, float, np.floating))
+    if not number or isinstance(alpha, bool) or not 0 <= alpha <= 1:
+        raise ValueError(
+            f"alpha must lie in [0, 1], not {alpha!r}: it is the weight of cosine in "
+            "the mix"
+        )
+    return float(alpha)
