@@ -1,5 +1,7 @@
 """Checks at the edge: what comes from a reader is looked at once, and then trusted."""
 
+from collections.abc import Mapping
+
 
 def whole_number(name: str, value, least: int = 1) -> int:
     """The value as an int; ValueError unless it is a whole number from `least` up.
@@ -12,3 +14,11 @@ def whole_number(name: str, value, least: int = 1) -> int:
             f"{name} must be a whole number from {least} up, not {value!r}"
         )
     return int(value)
+
+
+def checked_queries(queries: Mapping[str, str]) -> list[str]:
+    """The texts of {query id: text}; ValueError for a query without a word."""
+    for query in queries.values():
+        if not isinstance(query, str) or not query.strip():
+            raise ValueError("the query is empty: write at least one word")
+    return list(queries.values())

@@ -4,11 +4,19 @@ nothing that was indexed is lost.
 
 import numpy as np
 import pytest
+import torch
 from test_tokens import DOCS, ToyTokens
 
 from qrr_lib import Circuit, FaissRetriever, QubitAnglePredictor, QubitMap
 from qrr_lib.encode.heads import EquatorialHead
-from qrr_lib.rank import Candidates, HybridFeatures, HybridIndex, Reranker, Scorer
+from qrr_lib.rank import (
+    Candidates,
+    HybridFeatures,
+    HybridIndex,
+    Reranker,
+    Scorer,
+    States,
+)
 
 SIX = [f"d{i}" for i in range(6)]
 ROWS = np.eye(6, 24, dtype=np.float32)
@@ -58,6 +66,14 @@ REFUSALS = {
         lambda _: rerank(tokens(QubitMap(6))).index({"a": "bread"}),
         "at least 13 vectors to fit, got 1",
     ),
+    "a folder for texts": (
+        lambda _: rerank().index(DOCS, folder="x"),
+        "a folder holds token states",
+    ),
+    "states of others": (
+        lambda r: r.add(["z"], ROWS[:1], r.states),
+        "1 ids for the states of 6",
+    ),
     "map not fitted": (
         lambda _: rerank(tokens(QubitMap(6))).rank("bread", ["bread"]),
         "not fitted",
@@ -85,6 +101,7 @@ REFUSALS = {
         "one layer without entangler",
     ),
     "weights of 0.9": (lambda _: FOUND.mix({"cosine": 0.9}), "add up to 1"),
+    "NaN weights": (lambda _: FOUND.mix({"cosine": float("nan")}), "add up to 1"),
     "negative": (lambda _: FOUND.mix({"cosine": 2, "states": -1}), "add up to 1"),
     "no weights": (lambda _: FOUND.mix({}), "add up to 1"),
     "no such signal": (
@@ -158,3 +175,34 @@ def test_refused_additions_store_nothing(ids, vectors, sentence):
         with pytest.raises(ValueError, match=sentence.split(".*24")[0]):
             index.add(ids, vectors)
         assert len(index) == 6
+
+
+def test_a_refused_index_leaves_nothing_behind(tmp_path):
+    """Neither a map fitted to documents that were refused, nor half a document."""
+    some = dict(list(DOCS.items())[:114])
+    reranker = rerank(tokens(QubitMap(6)), first_stage=FaissRetriever("ivf"))
+    with pytest.raises(ValueError, match="needs at least 156"):
+        reranker.index(some)
+    fresh = rerank(tokens(QubitMap(6)), first_stage=FaissRetriever("ivf"))
+    assert reranker.index(DOCS).search("bread") == fresh.index(DOCS).search("bread")
+    wrong = States.from_rows(torch.zeros(1, 5))
+    with pytest.raises(RuntimeError):
+        rest = rerank().index(some)
+        rest.add(["z"], ROWS[:1], wrong)
+    assert len(rest.search("bread", k=999)) == 114
+    assert rest.run({}) == {}
+
+
+@pytest.mark.parametrize("similarity", ["local_fidelity", "overlap", "fidelity"])
+def test_many_qubits_and_no_texts(similarity):
+    """Product states of many qubits have no statevector, whatever computes states."""
+    many = QubitAnglePredictor(24, 8, Circuit(20), seed=0)
+    scores = [
+        (scorer := Scorer(many, similarity, backend=backend)).score(
+            *[scorer.encode(ROWS)] * 2
+        )
+        for backend in ("torch", "qiskit", "pennylane")
+    ]
+    assert np.allclose(scores[0], scores[1]) and np.allclose(scores[0], scores[2])
+    entangled = QubitAnglePredictor(24, 8, Circuit(3, 2, "cz_ring"), seed=0)
+    assert len(Scorer(entangled, similarity).encode(ROWS[:0])) == 0

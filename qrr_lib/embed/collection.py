@@ -7,7 +7,7 @@ JSON object a line, and `qrels/SPLIT.tsv` with the columns query, document, grad
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -176,3 +176,10 @@ def check_ids(ids: Iterable[str], known: Iterable[str] = (), done="added") -> No
         taken.add(key)
     if twice:
         raise ValueError(f"duplicate ids, nothing was {done}: {', '.join(twice[:5])}")
+
+
+def ids_and_texts(documents: Collection | Mapping[str, str]):
+    """(ids, texts) of a Collection, or of a mapping {id: text}."""
+    if isinstance(documents, Collection):
+        return list(documents.docs), documents.texts()
+    return list(documents), list(documents.values())

@@ -57,7 +57,7 @@ def reduced_bloch_vectors(states: torch.Tensor) -> torch.Tensor:
     vectors = []
     for q in range(n):
         # amplitudes with qubit q in |0>, in |1>
-        zero, one = states.view(batch, 2**q, 2, -1).unbind(2)
+        zero, one = states.view(batch, 2**q, 2, 2 ** (n - 1 - q)).unbind(2)
         cross = (zero.conj() * one).sum(dim=(1, 2))
         z = (zero.abs() ** 2 - one.abs() ** 2).sum(dim=(1, 2))
         vectors.append(torch.stack([2 * cross.real, 2 * cross.imag, z], dim=-1))

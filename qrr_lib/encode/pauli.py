@@ -25,7 +25,8 @@ def pauli_features(states: torch.Tensor) -> torch.Tensor:
     matrices = states.unsqueeze(2) * states.conj().unsqueeze(1)
     matrices = matrices.unsqueeze(1)
     while (rest := matrices.shape[2] // 2) >= 1:  # one qubit at a time, left to right
-        blocks = matrices.view(batch, -1, 2, rest, 2, rest)
+        strings = matrices.shape[1]
+        blocks = matrices.view(batch, strings, 2, rest, 2, rest)
         traced = torch.einsum("pij,bkjris->bkprs", PAULIS.to(states), blocks)
-        matrices = traced.reshape(batch, -1, rest, rest)
-    return matrices.real.reshape(batch, -1)[:, 1:] / (dim - 1) ** 0.5
+        matrices = traced.reshape(batch, 4 * strings, rest, rest)
+    return matrices.real.flatten(1)[:, 1:] / (dim - 1) ** 0.5

@@ -113,7 +113,8 @@ class LocalFidelity(Similarity):
     name = "local_fidelity"
 
     def rows(self, angles, circuit, backend=None):
-        if has_closed_form(circuit) and backend in (None, "torch"):
+        large = circuit.n_qubits > MAX_QUBITS
+        if has_closed_form(circuit) and (large or backend in (None, "torch")):
             return bloch_vectors(angles)
         return reduced_bloch_vectors(encode(angles, circuit, backend or "torch"))
 

@@ -77,7 +77,8 @@ def checked_weights(weights: float | Mapping[str, float]) -> dict[str, float]:
         alpha = checked_alpha(weights)
         return {"cosine": alpha, "states": 1 - alpha}
     weights = {name: float(weight) for name, weight in weights.items()}
-    if min(weights.values(), default=-1) < 0 or abs(sum(weights.values()) - 1) > 1e-6:
+    together = sum(weights.values())
+    if not (min(weights.values(), default=-1) >= 0 and abs(together - 1) <= 1e-6):
         raise ValueError(f"weights must be 0 or more and add up to 1, not {weights}")
     return weights
 

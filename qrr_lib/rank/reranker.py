@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qrr_lib.checks import whole_number
-from qrr_lib.embed.collection import Collection, check_ids
+from qrr_lib.checks import checked_queries, whole_number
+from qrr_lib.embed.collection import Collection, check_ids, ids_and_texts
+from qrr_lib.rank.codecs import TokenCodec
 from qrr_lib.rank.explain import TokenMatch, matches
 from qrr_lib.rank.first_stage import FaissRetriever
 from qrr_lib.rank.maxsim import TokenRarity
@@ -88,31 +89,45 @@ class Reranker:
         """
         ids, texts = ids_and_texts(collection)
         check_ids(ids, self._row)  # said before the texts are embedded: that takes long
-        if folder is not None and self._row:
-            raise ValueError(
-                f"the index in {folder} is written once: index all documents in one "
-                "call, or keep them in memory (folder=None)"
-            )
-        self.scorer, seen = self.scorer.fitted(self.embedder, texts)
-        blocks = self.scorer.blocks(self.embedder, texts, progress, seen)
         if folder is not None:
-            write_store(folder, ids, blocks, self.scorer.codec, self.embedder)
+            self._check_folder(folder)
+        scorer, seen = self.scorer.fitted(self.embedder, texts)
+        blocks = scorer.blocks(self.embedder, texts, progress, seen)
+        if folder is not None:
+            write_store(folder, ids, blocks, scorer.codec, self.embedder)
             _, vectors, states, _ = read_store(folder)
         else:
             vectors, states = zip(*blocks)
             vectors, states = np.concatenate(vectors), States.join(list(states))
-        return self.add(ids, vectors, states)
+        self.add(ids, vectors, states)
+        self.scorer = scorer  # only now: a refused index leaves no fitted map behind
+        return self
+
+    def _check_folder(self, folder: str | os.PathLike) -> None:
+        if not isinstance(self.scorer.codec, TokenCodec):
+            raise ValueError(
+                "a folder holds token states: take Scorer(..., per='token'), or keep "
+                "one state per text in memory (folder=None)"
+            )
+        if self._row:
+            raise ValueError(
+                f"the index in {folder} is written once: index all documents in one "
+                "call, or keep them in memory (folder=None)"
+            )
 
     def add(self, ids: list[str], vectors: np.ndarray, states: States) -> Reranker:
         """Index documents that are encoded already, as `scorer.encode_texts` gives
         them. Returns self.
         """
-        self.first_stage.add(ids, vectors)
+        if len(states) != len(ids):
+            raise ValueError(f"{len(ids)} ids for the states of {len(states)} texts")
         start = len(self.doc_ids)
+        joined = States.join([self.states, states]) if start else states
+        self.first_stage.add(ids, vectors)
+        self.states = joined
+        self.vectors = np.concatenate([self.vectors, vectors]) if start else vectors
         self._row |= {key: start + i for i, key in enumerate(ids)}
         self.doc_ids += ids
-        self.vectors = np.concatenate([self.vectors, vectors]) if start else vectors
-        self.states = States.join([self.states, states]) if start else states
         self.rarity.count(states)
         return self
 
@@ -138,7 +153,7 @@ class Reranker:
         """Search many queries at once: {query id: text} → {query id: {document id:
         final score}}, best first.
         """
-        return self.candidates(queries, candidates).run(self.alpha)
+        return self.candidates(queries, candidates).run(self.alpha) if queries else {}
 
     def search(
         self, query: str, k: int = 10, candidates: int = 100
@@ -198,7 +213,7 @@ class Reranker:
 
     def explain(self, query: str, doc_id: str) -> list[TokenMatch]:
         """Say which token of the query met which token of an indexed document (lesson
-        09); weight · similarity adds up to the document's score.
+        09); with MaxSim, weight · similarity adds up to the document's score.
         """
         asked, document = self._token_states(query, doc_id)
         weights = self.weights(asked)
@@ -227,18 +242,3 @@ class Reranker:
         if doc_id not in self._row:
             raise ValueError(f"no document {doc_id!r} is indexed here")
         return self.states[[self._row[doc_id]]]
-
-
-def ids_and_texts(documents: Collection | Mapping[str, str]):
-    """(ids, texts) of a Collection, or of a mapping {id: text}."""
-    if isinstance(documents, Collection):
-        return list(documents.docs), documents.texts()
-    return list(documents), list(documents.values())
-
-
-def checked_queries(queries: Mapping[str, str]) -> list[str]:
-    """The texts of {query id: text}; ValueError for a query without a word."""
-    for query in queries.values():
-        if not isinstance(query, str) or not query.strip():
-            raise ValueError("the query is empty: write at least one word")
-    return list(queries.values())

@@ -25,7 +25,7 @@ class Scorer:
     angles : callable
         Angle source: (B, D) → (B, L, n, 2) for embeddings of texts, or of tokens: a
         `QubitAnglePredictor`, a `QubitMap`, or anything with the same call. An unfitted
-        map is fitted, in a copy, when a `Reranker` indexes documents.
+        map of tokens is fitted, in a copy, when a `Reranker` indexes documents.
     similarity : str or None
         "overlap" |⟨q|d⟩|, "fidelity", its square, "local_fidelity", the mean of the
         qubits' fidelities (1 + nᵢ·mᵢ)/2, or "geometric_fidelity" F^(1/n) (the last two
@@ -80,6 +80,8 @@ class Scorer:
 
         It is this scorer, and nothing, if there is nothing to fit.
         """
+        if not texts:
+            raise ValueError("there are no texts to encode")
         codec, seen = self.codec.fitted(embedder, texts)
         if codec is self.codec:
             return self, seen

@@ -64,8 +64,8 @@ class States:
 
     def __getitem__(self, texts: slice | list[int]) -> States:
         """Gather texts by a slice or positions; only their rows are copied."""
-        texts = np.arange(len(self))[texts]
-        starts, lengths = self.offsets[texts], np.diff(self.offsets)[texts]
+        starts, ends = self.offsets[:-1][texts], self.offsets[1:][texts]
+        lengths = ends - starts
         offsets = offsets_of(lengths)
         index = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
         ids = None if self.token_ids is None else self.token_ids[index]

@@ -143,7 +143,7 @@ class RerankService:
         }
 
     def _mode(self, name: str | None) -> tuple[str, Reranker]:
-        name = name or self.default
+        name = self.default if name is None else name
         if name not in self.modes:
             raise HTTPException(
                 404, f"no model of that name here; there is {', '.join(self.modes)}"
