@@ -112,8 +112,17 @@ class BM25:
             found.append([self.ids[row] for row in best])
         return scores, found
 
-    def _all_scores(self, asked: list[int]) -> np.ndarray:
-        """BM25 of every document, (N,)."""
+    def size_in_bytes(self) -> int:
+        """Bytes of the words and of bm25s's postings; ids and vocabulary not
+        counted.
+        """
+        index = self._built()
+        postings = index.scores.values() if index else []
+        parts = [self._words, self._offsets, *map(np.asarray, postings)]
+        return sum(part.nbytes for part in parts)
+
+    def _built(self):
+        """bm25s's index of all documents; None if they have no words."""
         if self._index is None and len(self._words):
             import bm25s
 
@@ -121,9 +130,14 @@ class BM25:
             self._index = bm25s.BM25(k1=K1, b=B)
             names = self._tokenizer.get_vocab_dict()
             self._index.index(([t.tolist() for t in texts], names), show_progress=False)
-        if not asked or self._index is None:
+        return self._index
+
+    def _all_scores(self, asked: list[int]) -> np.ndarray:
+        """BM25 of every document, (N,)."""
+        index = self._built()
+        if not asked or index is None:
             return np.zeros(len(self), dtype=np.float32)
-        return self._index.get_scores(asked)
+        return index.get_scores(asked)
 
     def scores(self, texts: list[str], rows: np.ndarray) -> np.ndarray:
         """The signal "words" of candidates: Q queries, (Q, K) rows (−1: none) → (Q, K)
