@@ -39,6 +39,7 @@ from qrr_lib import Reranker, Scorer, TextEmbedder, Union, load_collection
 from qrr_lib.encode import QubitMap
 from qrr_lib.files import atomic_path, say
 from qrr_lib.learn import compare_values, holm, query_groups
+from qrr_lib.learn.comparison import SHARED
 from qrr_lib.rank import judge, reciprocal_rank_fusion
 from tools.bench import compare_choice as choice
 from tools.bench import standins
@@ -89,33 +90,43 @@ def pool(name, model: str, tokens: Path, split="test", queries=None) -> Pool:
     return Pool(name, model, folder, split, queries)
 
 
-def choose(tokens: Path, models=MODELS) -> dict:
-    """The default's weights, and every rival's."""
-    default, rivals = {}, {}
-    for model in models:
-        course = CoursePool(model)
-        states = course.candidates.signals["states"]
-        default[f"course dev, {model}"] = choice.means(course, states)
-        root = tokens / "standins"
-        tasks = (
-            ("scifact", "train", 400),
-            ("wikiqa", "dev", None),
-            ("wikiqa", "train", 300),
-            (standins.titles(root), "train", 400),
-            (standins.code(root), "train", None),
+def means_of(tokens: Path, model: str, of_rivals: bool) -> tuple[dict, dict]:
+    """Mean score of every mixture on every task that chooses: {task: …} of the default
+    and {arm: {task: …}} of its rivals.
+    """
+    course = CoursePool(model)
+    default = {
+        f"course dev, {model}": choice.means(
+            course, course.candidates.signals["states"]
         )
-        for name, split, most in tasks:
-            task, key = pool(name, model, tokens, split, most), Path(name).name
-            arms = token_arms(model, len(next(iter(task.docs.vectors.values()))))
-            label = f"{key} {split}, {model}"
-            default[label] = choice.means(task, task.states(arms[SHIPPED]))
-            say(f"{label}: {len(task.qrels)} queries")
-            chosen_here = (key, split) in RIVAL_TASKS and model == models[0]
-            for arm in arms if chosen_here else ():
-                generic = arm.split(" principal numbers of 1 bit")
-                generic = "1 bit a principal number" if len(generic) > 1 else arm
-                means = choice.means(task, task.states(arms[arm]))
-                rivals.setdefault(generic, {})[label] = {DEFAULT: means[DEFAULT]}
+    }
+    root, rivals = tokens / "standins", {}
+    tasks = (
+        ("scifact", "train", 400),
+        ("wikiqa", "dev", None),
+        ("wikiqa", "train", 300),
+        (standins.titles(root), "train", 400),
+        (standins.code(root), "train", None),
+    )
+    for name, split, most in tasks:
+        task, key = pool(name, model, tokens, split, most), Path(name).name
+        arms = token_arms(model, len(next(iter(task.docs.vectors.values()))))
+        label = f"{key} {split}, {model}"
+        default[label] = choice.means(task, task.states(arms[SHIPPED]))
+        say(f"{label}: {len(task.qrels)} queries")
+        for arm in arms if of_rivals and (key, split) in RIVAL_TASKS else ():
+            means = choice.means(task, task.states(arms[arm]))
+            rivals.setdefault(one_bit(arm), {})[label] = {DEFAULT: means[DEFAULT]}
+    return default, rivals
+
+
+def one_bit(arm: str) -> str:
+    """One name for codes of a bit a number, however many numbers."""
+    return "1 bit a principal number" if arm.endswith("of 1 bit") else arm
+
+
+def choose(default: dict, rivals: dict) -> dict:
+    """The default's weights, and every rival's, from what `means_of` gives."""
     return {
         "rule": "least worst regret over the tasks",
         "grid": f"weights in steps of {choice.STEP}",
@@ -151,8 +162,7 @@ def rivals(task: Pool, chosen: dict) -> dict:
     dim = len(next(iter(task.docs.vectors.values())))
     for name, arm in token_arms(task.model, dim).items():
         states = task.states(arm)
-        key = "1 bit a principal number" if "of 1 bit" in name else name
-        own = chosen["rivals"][key]
+        own = chosen["rivals"][one_bit(name)]
         alone, three = own["alone"]["weights"], own["with words"]["weights"]
         if name in (SHIPPED, FITTED):
             alone = chosen["no words"][DEFAULT]["weights"]
@@ -195,7 +205,7 @@ def evidence(task: Pool, chosen: dict) -> dict:
     """
     runs, measure = rivals(task, chosen), task.measures[0]
     values = {name: task.values(run)[measure] for name, (run, _) in runs.items()}
-    groups, zero = query_groups(task.qrels), dict.fromkeys(task.qrels, 0.0)
+    groups, zero = query_groups(task.qrels, SHARED), dict.fromkeys(task.qrels, 0.0)
     table = {}
     for name, (_, about) in runs.items():
         own = compare_values(values[name], zero, clusters=groups)
@@ -261,7 +271,10 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.choose:
-        merge(args.out, {"choice": choose(args.tokens, args.models)})
+        first = means_of(args.tokens, args.models[0], of_rivals=True)
+        others = [means_of(args.tokens, m, False)[0] for m in args.models[1:]]
+        default = dict(pair for part in (first[0], *others) for pair in part.items())
+        merge(args.out, {"choice": choose(default, first[1])})
     elif args.speed:
         from tools.bench.compare_speed import measure
 
