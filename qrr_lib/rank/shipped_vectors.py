@@ -68,8 +68,9 @@ def vectors_digest(
     they are stored.
     """
     ids = [list(collection.docs), list(collection.queries), collection.qrels]
-    parts = [json.dumps(ids, sort_keys=True).encode(), docs.tobytes(), queries.tobytes()]
-    return hashlib.sha256(b"".join(parts)).hexdigest()
+    listed = json.dumps(ids, sort_keys=True).encode()
+    stored = docs.tobytes() + queries.tobytes()
+    return hashlib.sha256(listed + stored).hexdigest()
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
