@@ -43,8 +43,9 @@ from qrr_lib.learn.comparison import SHARED
 from qrr_lib.rank import judge, reciprocal_rank_fusion
 from tools.bench import compare_choice as choice
 from tools.bench import standins
-from tools.bench.compare_arms import FITTED, SHIPPED, pooled_arms, token_arms
+from tools.bench.compare_arms import FITTED, FULL, SHIPPED, pooled_arms, token_arms
 from tools.bench.compare_pool import Pool
+from tools.bench.tokens_arms import Qubits
 
 RESULTS = Path(__file__).resolve().parents[2] / "data" / "results" / "compare.json"
 COLLECTIONS = ("scifact", "cranfield", "cisi", "wikiqa")
@@ -90,17 +91,14 @@ def pool(name, model: str, tokens: Path, split="test", queries=None) -> Pool:
     return Pool(name, model, folder, split, queries)
 
 
-def means_of(tokens: Path, model: str, of_rivals: bool) -> tuple[dict, dict]:
-    """Mean score of every mixture on every task that chooses: {task: …} of the default
-    and {arm: {task: …}} of its rivals.
+def means_of(tokens: Path, model: str) -> dict:
+    """Mean score of every mixture on every task that chooses, {task: …}, with the
+    shipped map.
     """
     course = CoursePool(model)
-    default = {
-        f"course dev, {model}": choice.means(
-            course, course.candidates.signals["states"]
-        )
-    }
-    root, rivals = tokens / "standins", {}
+    states = course.candidates.signals["states"]
+    found = {f"course dev, {model}": choice.means(course, states)}
+    root = tokens / "standins"
     tasks = (
         ("scifact", "train", 400),
         ("wikiqa", "dev", None),
@@ -110,19 +108,33 @@ def means_of(tokens: Path, model: str, of_rivals: bool) -> tuple[dict, dict]:
     )
     for name, split, most in tasks:
         task, key = pool(name, model, tokens, split, most), Path(name).name
-        arms = token_arms(model, len(next(iter(task.docs.vectors.values()))))
-        label = f"{key} {split}, {model}"
-        default[label] = choice.means(task, task.states(arms[SHIPPED]))
-        say(f"{label}: {len(task.qrels)} queries")
-        for arm in arms if of_rivals and (key, split) in RIVAL_TASKS else ():
-            means = choice.means(task, task.states(arms[arm]))
-            rivals.setdefault(one_bit(arm), {})[label] = {DEFAULT: means[DEFAULT]}
-    return default, rivals
+        arm = Qubits(64, 0.8, source="shipped", model=model, bits=4)
+        found[f"{key} {split}, {model}"] = choice.means(task, task.states(arm))
+        say(f"{key} {split}, {model}: {len(task.qrels)} queries")
+    return found
 
 
-def one_bit(arm: str) -> str:
-    """One name for codes of a bit a number, however many numbers."""
-    return "1 bit a principal number" if arm.endswith("of 1 bit") else arm
+def means_of_rivals(tokens: Path, model: str) -> dict:
+    """The same of every rival code, {arm: {task: …}}, on two tasks."""
+    found: dict[str, dict] = {}
+    for name, split, most in (("scifact", "train", 400), ("wikiqa", "dev", None)):
+        task = pool(name, model, tokens, split, most)
+        dim = len(next(iter(task.docs.vectors.values())))
+        for name_of, arm in token_arms(model, dim).items():
+            if family(name_of) == name_of or name_of.endswith("1 bit"):
+                means = choice.means(task, task.states(arm), DEFAULT)
+                found.setdefault(family(name_of), {})[f"{name} {split}"] = means
+                say(f"{name} {split}, {name_of}")
+    return found
+
+
+def family(arm: str) -> str:
+    """Whose weights a code takes: codes of a bit a number have one name, half as many
+    tokens weigh as all of them do.
+    """
+    if arm.endswith("of 1 bit"):
+        return "1 bit a principal number"
+    return FULL if arm.endswith("half as many") else arm
 
 
 def choose(default: dict, rivals: dict) -> dict:
@@ -143,9 +155,6 @@ def choose(default: dict, rivals: dict) -> dict:
     }
 
 
-RIVAL_TASKS = {("scifact", "train"), ("wikiqa", "dev")}
-
-
 def rivals(task: Pool, chosen: dict) -> dict:
     """{name: (run, what is known of it)} of every rival on one task."""
     found, cosine = task.candidates, task.candidates.cosine
@@ -162,7 +171,7 @@ def rivals(task: Pool, chosen: dict) -> dict:
     dim = len(next(iter(task.docs.vectors.values())))
     for name, arm in token_arms(task.model, dim).items():
         states = task.states(arm)
-        own = chosen["rivals"][one_bit(name)]
+        own = chosen["rivals"][family(name)]
         alone, three = own["alone"]["weights"], own["with words"]["weights"]
         if name in (SHIPPED, FITTED):
             alone = chosen["no words"][DEFAULT]["weights"]
@@ -271,10 +280,11 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.choose:
-        first = means_of(args.tokens, args.models[0], of_rivals=True)
-        others = [means_of(args.tokens, m, False)[0] for m in args.models[1:]]
-        default = dict(pair for part in (first[0], *others) for pair in part.items())
-        merge(args.out, {"choice": choose(default, first[1])})
+        default = {}
+        for model in args.models:
+            default |= means_of(args.tokens, model)
+        of_rivals = means_of_rivals(args.tokens, args.models[0])
+        merge(args.out, {"choice": choose(default, of_rivals)})
     elif args.speed:
         from tools.bench.compare_speed import measure
 

@@ -56,10 +56,12 @@ def families(pool: Pool, states: np.ndarray) -> dict[str, tuple]:
     return made
 
 
-def means(pool: Pool, states: np.ndarray) -> dict[str, np.ndarray]:
-    """{way of scaling: mean score of every mixture of SIMPLEX}."""
+def means(pool: Pool, states: np.ndarray, only: str = "") -> dict[str, np.ndarray]:
+    """{way of scaling: mean score of every mixture of SIMPLEX}, of `only` one way."""
     found = {}
     for name, signals in families(pool, states).items():
+        if only and name != only:
+            continue
         parts = [np.asarray(signal, dtype=np.float32) for signal in signals]
         found[name] = np.array(
             [
