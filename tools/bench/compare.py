@@ -18,9 +18,10 @@ Protocol. Test queries choose nothing. The default's weights, and the way words 
 scaled, are chosen once for all collections and both models by least worst regret
 (compare_choice.py) on training and development queries: SciFact's train (400 claims),
 WikiQA's train (300 questions) and dev, the course's dev, and two stand-ins for kinds of
-collection that are not here (standins.py). Each rival gets its own best weights by the
-same rule on SciFact's train and WikiQA's dev, with the light model. Intervals and
-p-values draw groups of queries that share a relevant document.
+collection that are not here (standins.py). Cosine + BM25 gets its own best weights on
+the same tasks; the other codes get those of full token vectors, on SciFact's train and
+WikiQA's dev with the light model. Intervals and p-values draw groups of queries that
+share relevant documents.
 """
 
 from __future__ import annotations
@@ -43,14 +44,14 @@ from qrr_lib.learn.comparison import SHARED
 from qrr_lib.rank import judge, reciprocal_rank_fusion
 from tools.bench import compare_choice as choice
 from tools.bench import standins
-from tools.bench.compare_arms import FITTED, FULL, SHIPPED, pooled_arms, token_arms
+from tools.bench.compare_arms import FITTED, SHIPPED, pooled_arms, token_arms
 from tools.bench.compare_pool import Pool
-from tools.bench.tokens_arms import Qubits
+from tools.bench.tokens_arms import Full, Qubits
 
 RESULTS = Path(__file__).resolve().parents[2] / "data" / "results" / "compare.json"
 COLLECTIONS = ("scifact", "cranfield", "cisi", "wikiqa")
 MODELS = ("all-MiniLM-L6-v2", "all-mpnet-base-v2")
-DEFAULT = "words in the candidates / (max + 10)"  # what the library computes
+DEFAULT = "words in the candidates / (max + 20)"  # what the library computes
 RIVAL = "cosine + BM25, weighted"
 OURS = f"cosine + words + {SHIPPED}"
 
@@ -115,26 +116,15 @@ def means_of(tokens: Path, model: str) -> dict:
 
 
 def means_of_rivals(tokens: Path, model: str) -> dict:
-    """The same of every rival code, {arm: {task: …}}, on two tasks."""
-    found: dict[str, dict] = {}
+    """The same of full token vectors, on two tasks: every rival code stands for them
+    and takes their weights.
+    """
+    found = {}
     for name, split, most in (("scifact", "train", 400), ("wikiqa", "dev", None)):
         task = pool(name, model, tokens, split, most)
-        dim = len(next(iter(task.docs.vectors.values())))
-        for name_of, arm in token_arms(model, dim).items():
-            if family(name_of) == name_of or name_of.endswith("1 bit"):
-                means = choice.means(task, task.states(arm), DEFAULT)
-                found.setdefault(family(name_of), {})[f"{name} {split}"] = means
-                say(f"{name} {split}, {name_of}")
+        states = task.states(Full())
+        found[f"{name} {split}, {model}"] = choice.means(task, states, DEFAULT)
     return found
-
-
-def family(arm: str) -> str:
-    """Whose weights a code takes: codes of a bit a number have one name, half as many
-    tokens weigh as all of them do.
-    """
-    if arm.endswith("of 1 bit"):
-        return "1 bit a principal number"
-    return FULL if arm.endswith("half as many") else arm
 
 
 def choose(default: dict, rivals: dict) -> dict:
@@ -145,12 +135,9 @@ def choose(default: dict, rivals: dict) -> dict:
         "default": choice.least_regret(default),
         "no words": choice.least_regret(default, lambda c, w, s: w == 0),
         RIVAL: choice.least_regret(default, lambda c, w, s: s == 0),
-        "rivals": {
-            arm: {
-                "alone": choice.least_regret(own, lambda c, w, s: w == 0)[DEFAULT],
-                "with words": choice.least_regret(own)[DEFAULT],
-            }
-            for arm, own in rivals.items()
+        "other codes": {
+            "alone": choice.least_regret(rivals, lambda c, w, s: w == 0)[DEFAULT],
+            "with words": choice.least_regret(rivals)[DEFAULT],
         },
     }
 
@@ -171,7 +158,7 @@ def rivals(task: Pool, chosen: dict) -> dict:
     dim = len(next(iter(task.docs.vectors.values())))
     for name, arm in token_arms(task.model, dim).items():
         states = task.states(arm)
-        own = chosen["rivals"][family(name)]
+        own = chosen["other codes"]
         alone, three = own["alone"]["weights"], own["with words"]["weights"]
         if name in (SHIPPED, FITTED):
             alone = chosen["no words"][DEFAULT]["weights"]

@@ -3,13 +3,16 @@
 
 Rule, written down before any test query was scored: of all mixtures, the one whose
 largest loss against the best mixture of each task ("regret") is least over all tasks
-and both models, on a grid of twentieths.
+and both models, on a grid of twentieths. The library takes the best way whose scores
+stay in [0, 1] and mean something for a single document: standardised signals lose
+.001 less, and do neither.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from qrr_lib.rank.words import ENOUGH
 from tools.bench.compare_pool import Pool
 
 STEP = 0.05
@@ -38,9 +41,8 @@ def raw_words(pool: Pool, among: bool) -> np.ndarray:
     """BM25 itself: document frequencies among the candidates or in the collection."""
     if not among:
         return pool.of_run(pool.bm25)
-    scaled = pool.candidates.signals["words"]  # x/(max + 10)
-    most = scaled.max(axis=1, keepdims=True)
-    return scaled * 10 / (1 - most)
+    scaled = pool.candidates.signals["words"]  # x/(max + ENOUGH)
+    return scaled * ENOUGH / (1 - scaled.max(axis=1, keepdims=True))
 
 
 def families(pool: Pool, states: np.ndarray) -> dict[str, tuple]:
