@@ -91,3 +91,11 @@ def test_pareto_joins_what_nothing_beats():
     assert line[0].tolist() == [1, 0.5] and line[1].tolist() == [20, 0.7]
     assert len(axis.texts) == 4 and axis.get_xscale() == "log"
     plt.close(figure)
+
+
+def test_readme_says_what_is_stored():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for model in ("all-MiniLM-L6-v2", "all-mpnet-base-v2"):
+        rivals = STORED["collections"][f"scifact, {model}"]["rivals"]
+        for name in (OURS, "cosine", RIVAL):
+            assert f"{rivals[name]['nDCG@10']:.3f}" in text, (model, name)
