@@ -14,16 +14,12 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
-
 from qrr_lib.embed.models import MODELS
 
 MODEL = "all-MiniLM-L6-v2"
 
 
-def write_vectors(
-    folder: Path, collection, docs: np.ndarray, queries: np.ndarray, model: str = MODEL
-) -> None:
+def write_vectors(folder: Path, collection, docs, queries, model: str = MODEL) -> None:
     """Write what `load_vectors` reads: documents and queries without text, judgements,
     and the vectors (N, D) and (Q, D), rounded to float16.
     """
@@ -32,7 +28,7 @@ def write_vectors(
     from qrr_lib.files import atomic_path
     from qrr_lib.rank.shipped_vectors import vectors_digest
 
-    rows = {"docs": docs.astype(np.float16), "queries": queries.astype(np.float16)}
+    rows = {"docs": docs.astype("float16"), "queries": queries.astype("float16")}
     for name, lines in listed(collection):
         with atomic_path(folder / name) as partial:
             partial.write_text("\n".join([*lines, ""]), encoding="utf-8", newline="\n")
