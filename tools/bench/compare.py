@@ -14,7 +14,8 @@ data/results/compare.json, and one figure, compare.png.
 Collections are found as `load_collection` finds them (set QRR_COLLECTIONS_DIR). Token
 vectors are kept in --tokens DIR (float16, some GB), and computed there when absent.
 
-Protocol. Test queries choose nothing. The default's weights, and the way words are
+Protocol. Test queries choose nothing (compare_choice.py says which had been seen
+before). The default's weights, and the way words are
 scaled, are chosen once for all collections and both models by least worst regret
 (compare_choice.py) on training and development queries: SciFact's train (400 claims),
 WikiQA's train (300 questions) and dev, the course's dev, and two stand-ins for kinds of
@@ -41,7 +42,7 @@ from qrr_lib.encode import QubitMap
 from qrr_lib.files import atomic_path, say
 from qrr_lib.learn import compare_values, holm, query_groups
 from qrr_lib.learn.comparison import SHARED
-from qrr_lib.rank import judge, reciprocal_rank_fusion
+from qrr_lib.rank import bm25_run, judge, reciprocal_rank_fusion
 from tools.bench import compare_choice as choice
 from tools.bench import standins
 from tools.bench.compare_arms import FITTED, SHIPPED, pooled_arms, token_arms
@@ -56,34 +57,23 @@ RIVAL = "cosine + BM25, weighted"
 OURS = f"cosine + words + {SHIPPED}"
 
 
-class CoursePool:
+class CoursePool(Pool):
     """The course's dev queries, from what is shipped; as `Pool` for choosing."""
 
-    name = "course"
-
     def __init__(self, model: str):
-        collection = load_collection()
+        self.name, collection = "course", load_collection()
         scorer = Scorer(QubitMap.shipped(model), per="token")
         reranker = Reranker(TextEmbedder(model), scorer, Union()).index(collection)
-        found = reranker.candidates(collection.split("dev"))
+        asked = collection.split("dev")
+        found = reranker.candidates(asked)
         self.candidates = judge(found, collection.qrels["dev"])
-        words = reranker.first_stage.words
-        texts = list(collection.split("dev").values())
-        scores, ids = words.search(texts, len(words))
-        lines = zip(found.query_ids, ids, scores)
-        self.bm25 = {q: dict(zip(own, map(float, line))) for q, own, line in lines}
-
-    @property
-    def present(self) -> np.ndarray:
-        return self.candidates.rows >= 0
+        self.bm25 = bm25_run(collection, asked, len(collection.docs))
 
     def of_run(self, run: dict) -> np.ndarray:
+        """Scores of a run for the candidates, 0 where it has none: (Q, K)."""
         ids, rows = self.candidates.doc_ids, self.candidates.rows
         lines = zip(self.candidates.query_ids, rows)
         return np.array([[run[q].get(ids[r], 0.0) for r in line] for q, line in lines])
-
-    def score(self, scores: np.ndarray) -> np.ndarray:
-        return self.candidates.ndcg(np.where(self.present, scores, -np.inf))
 
 
 def pool(name, model: str, tokens: Path, split="test", queries=None) -> Pool:
