@@ -1,4 +1,4 @@
-"""First stage by words, the signal "words", and lists made one (lessons 05 and 08).
+"""First stage by words, the signal "words", and lists made one (lessons 08 and 09).
 
 BM25 (Robertson & Zaragoza 2009) is `bm25s`'s (Lù 2024, arXiv:2407.03618), words are
 stemmed by PyStemmer's Porter stemmer, English stop words are left out.
