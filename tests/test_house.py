@@ -49,7 +49,7 @@ SIZES = {
     "the spine (embed, encode, rank)": 3715,
     "the whole library": 7222,
     "tests": 9891,
-    "tools": 6724,
+    "tools": 6827,
     "longest file of the library, docstrings counted": 233,
     "longest function of the library": 38,
     "functions over 40 lines": 0,
