@@ -3,9 +3,17 @@
 Colours come from a colour-blind-safe palette.
 """
 
+import math
+
 import numpy as np
 
 WIDTH = 7.2  # inches: fits a laptop's notebook column
+# where a number may stand beside its point: distance and direction, the nearest first
+MOVES = [
+    np.array([r * math.cos(turn * math.pi / 8), r * math.sin(turn * math.pi / 8)])
+    for r in range(9, 90, 6)
+    for turn in (1, 15, 7, 9, 3, 13, 5, 11, 4, 12)
+]
 STYLE = {
     "figure.dpi": 90,
     "font.size": 10,
@@ -130,8 +138,8 @@ def token_heatmap(
 def pareto(axis, points: dict[str, tuple], cost: str, measure: str = "nDCG@10") -> None:
     """Quality against cost on a logarithmic axis: {label: (cost, value, low, high)}.
 
-    Points are numbered in the order given. A line joins those that nothing beats: no
-    other is as cheap and better.
+    Points are numbered in the order given. A line joins those that nothing beats (no
+    other is as cheap and better); they alone show their interval.
     """
     edge = [
         (paid, value)
@@ -139,14 +147,55 @@ def pareto(axis, points: dict[str, tuple], cost: str, measure: str = "nDCG@10") 
         if not any(p <= paid and v > value for p, v, *_ in points.values())
     ]
     axis.plot(*zip(*sorted(edge)), color="0.6", linewidth=1, marker="", zorder=0)
-    for number, (paid, value, low, high) in enumerate(points.values(), 1):
-        error = [[value - low], [high - value]]
+    for paid, value, low, high in points.values():
         best = (paid, value) in edge
         look = {"color": "C1" if best else "C0", "marker": "o" if best else "."}
+        error = [[value - low], [high - value]] if best else None
         axis.errorbar(paid, value, yerr=error, elinewidth=0.5, linestyle="", **look)
-        near = {"textcoords": "offset points", "xytext": (4, 3), "fontsize": 8}
-        axis.annotate(str(number), (paid, value), **near)
     axis.set(xscale="log", xlabel=cost, ylabel=measure)
+    _number(axis, [point[:2] for point in points.values()])
+
+
+def _is_free(place, taken: list) -> bool:
+    """Is a number at a place, in points, clear of all that are taken?"""
+    return all(abs(place[0] - x) > 11 or abs(place[1] - y) > 8 for x, y in taken)
+
+
+def _number(axis, places: list[tuple]) -> None:
+    """Write 1, 2, … beside points, each where no point and no other number is."""
+    axis.figure.draw_without_rendering()  # places of everything are settled now
+    dots = axis.transData.transform(places) * 72 / axis.figure.dpi  # in points
+    taken = list(dots)
+    for number, (place, dot) in enumerate(zip(places, dots), 1):
+        around = [
+            (
+                radius * math.cos(turn / 8 * math.pi),
+                radius * math.sin(turn / 8 * math.pi),
+            )
+            for radius in range(9, 90, 6)
+            for turn in (1, 15, 7, 9, 3, 13, 5, 11, 4, 12)
+        ]
+        free = (
+            move
+            for move in around
+            if all(
+                abs(dot[0] + move[0] - x) > 11 or abs(dot[1] + move[1] - y) > 8
+                for x, y in taken
+            )
+        )
+        move = next(free, around[0])
+        taken.append((dot[0] + move[0], dot[1] + move[1]))
+        line = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.5, "shrinkA": 0}
+        axis.annotate(
+            str(number),
+            place,
+            move,
+            textcoords="offset points",
+            fontsize=7,
+            ha="center",
+            va="center",
+            arrowprops=line if math.hypot(*move) > 10 else None,
+        )
 
 
 def compare_figure(stored: dict, task: str = "scifact, all-MiniLM-L6-v2"):
@@ -165,12 +214,14 @@ def compare_figure(stored: dict, task: str = "scifact, all-MiniLM-L6-v2"):
             paid += times["embedding the query"] + times["cosine, first stage"]
         if late:
             size += row["bytes a token"] * entry["tokens a document"]
-            paid += times[name.removeprefix("cosine + words + ")]
+            plain = name.removeprefix("cosine + words + ")
+            paid += times[plain.removesuffix(", weighted for this collection")]
             paid += words * times["words of the candidates"]
         by_bytes[name], by_time[name] = (size, *quality), (paid, *quality)
     figure, axes = new_figure(2, height=7.2)
-    pareto(axes[0], by_bytes, "bytes a text")
-    pareto(axes[1], by_time, "milliseconds a query")
     names = "\n".join(f"{i:>2}  {name}" for i, name in enumerate(by_bytes, 1))
     figure.supxlabel(names, x=0.02, ha="left", fontsize=7, family="monospace")
+    axes[1].set_ylabel(entry["measure"])
+    pareto(axes[0], by_bytes, "bytes a text")
+    pareto(axes[1], by_time, "milliseconds a query")
     return figure, axes

@@ -9,6 +9,8 @@ data/results/compare.json, and one figure, compare.png.
     python -m tools.bench.compare
     # the same on other collections in BEIR's layout, into another file
     python -m tools.bench.compare FOLDER ... --out other.json
+    # the default against its rivals, over all collections
+    python -m tools.bench.compare --overall
     # milliseconds a query, every way in one run (wants a quiet machine)
     python -m tools.bench.compare --speed
     python -m tools.bench.compare --figure
@@ -55,7 +57,7 @@ from tools.bench.compare_arms import (
     pooled_arms,
     token_arms,
 )
-from tools.bench.compare_choice import DEFAULT, FUSED, RIVAL
+from tools.bench.compare_choice import DEFAULT, FUSED, OURS, RIVAL
 from tools.bench.compare_pool import Pool
 from tools.bench.tokens_arms import Full, Qubits
 
@@ -225,7 +227,17 @@ def evidence(task: Pool, chosen: dict) -> dict:
         "bytes of a vector": 4 * len(next(iter(task.docs.vectors.values()))),
         "tokens a document": round(float(lengths.mean()), 1),
         "rivals": table,
+        "per query": per_query_of(values, groups),
     }
+
+
+def per_query_of(values: dict, groups: dict) -> dict:
+    """Values that `compare_overall` draws from, and every query's group."""
+    number = {name: i for i, name in enumerate(dict.fromkeys(groups.values()))}
+    kept = {"group": [number[name] for name in groups.values()]}
+    for name in (OURS, "cosine", RIVAL, FUSED):
+        kept[name] = [round(values[name][q], 4) for q in groups]
+    return kept
 
 
 def merge(path: Path, found: dict) -> None:
@@ -235,7 +247,7 @@ def merge(path: Path, found: dict) -> None:
         old[name] = old.get(name, {}) | part if name == "collections" else part
     packages = "torch numpy sentence-transformers ir-measures bm25s PyStemmer".split()
     old |= {
-        "how": "python -m tools.bench.compare --choose, --scale, without, --speed",
+        "how": "python -m tools.bench.compare: see its docstring",
         "date": datetime.date.today().isoformat(),
         "versions": {name: version(name) for name in packages},
     }
@@ -253,7 +265,7 @@ def main() -> None:
     cache = Path(os.environ.get("QRR_CACHE_DIR", Path.home() / ".cache" / "qrr"))
     parser.add_argument("--tokens", type=Path, default=cache / "tokens")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    for flag in ("choose", "scale", "speed", "figure"):
+    for flag in ("choose", "scale", "overall", "speed", "figure"):
         parser.add_argument(f"--{flag}", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -271,6 +283,11 @@ def main() -> None:
         from tools.bench.compare_scale import sweep
 
         merge(args.out, {"scale": sweep(args.tokens, args.models)})
+    elif args.overall:
+        from tools.bench.compare_overall import overall
+
+        stored = json.loads(args.out.read_text(encoding="utf-8"))
+        merge(args.out, {"overall": overall(stored["collections"])})
     elif args.speed:
         from tools.bench.compare_speed import measure
 

@@ -1,5 +1,6 @@
 """Milliseconds a query on SciFact, every way in turn in one run, for
-`tools.bench.compare --speed`.
+`tools.bench.compare --speed`: processor time of one thread, which other work on the
+machine hardly changes.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from qrr_lib import BM25, FaissRetriever, TextEmbedder
 from qrr_lib.rank import max_sim
@@ -20,21 +20,24 @@ QUERIES, ROUNDS = 8, 5
 
 def measure(tokens: Path, model: str = "all-MiniLM-L6-v2") -> dict:
     """{way: median milliseconds} on one thread; what it was measured on beside it."""
+    import faiss  # after torch
+
+    faiss.omp_set_num_threads(1)
     task = Pool("scifact", model, tokens / f"scifact_{model}", queries=QUERIES)
     ways, side = ways_of(task, TextEmbedder(model)), task.docs
     times: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(ROUNDS + 1):
         for q, query in enumerate(task.qrels):
             for name, way in ways.items():
-                begun = time.perf_counter()
+                begun = time.process_time()
                 way(q, query)
                 if number:  # the first round warms
-                    times[name].append(1000 * (time.perf_counter() - begun))
+                    times[name].append(1000 * (time.process_time() - begun))
     rows = (task.candidates.rows >= 0).sum(axis=1)
     return {
         "collection": "scifact, test",
         "model": model,
-        "threads": torch.get_num_threads(),
+        "clock": "processor time, one thread",
         "queries": len(task.qrels),
         "candidates": round(float(rows.mean())),
         "tokens a document": round(float(np.diff(side.offsets).mean())),
