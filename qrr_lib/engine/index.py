@@ -1,0 +1,327 @@
+"""An index of passages that may grow, shrink and be asked, in a folder or on a server
+(lesson 14).
+"""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from qrr_lib.checks import checked_queries, whole_number
+from qrr_lib.encode.angles import load_source, save_source
+from qrr_lib.engine.finder import Finder
+from qrr_lib.engine.passage import (
+    Passage,
+    check_condition,
+    check_passages,
+    payload_of,
+    point_id,
+)
+from qrr_lib.engine.places import make_store, open_store
+from qrr_lib.engine.stores import Point
+from qrr_lib.engine.tokens import tokens_named
+from qrr_lib.engine.words import Sparse, counted, stems, word_vector
+from qrr_lib.rank.codecs import TEXTS_A_BLOCK
+from qrr_lib.rank.explain import TokenMatch, matches
+from qrr_lib.rank.mix import Candidates
+from qrr_lib.rank.scorer import Scorer
+
+FORMAT = 1
+ABOUT = str(uuid.UUID(int=1))  # the point that says what the index is
+SHOWN = ["title", "text", "source", "fields"]
+
+
+class Hit(NamedTuple):
+    """One line of a result: `rank` after and `first_rank` (by cosine) before mixing,
+    both from 1; `signals` are the scores that were mixed, in their own units.
+    """
+
+    id: str
+    rank: int
+    first_rank: int
+    score: float
+    signals: dict[str, float]
+    title: str
+    text: str
+    source: str
+    fields: dict
+
+
+class Index:
+    """Passages in a folder (Qdrant Edge, in this process) or on a Qdrant server.
+
+    Made by `Index.create` or `Index.open`; closed by `close`, or at the end of a `with`
+    block. `weights` of the mix may be changed at any time, as in `Candidates.mix`.
+    """
+
+    def __init__(self, place, store, kind, about: dict):
+        self.place, self.store, self.kind, self.about = place, store, kind, about
+        self.embedder, self.scorer = kind.embedder, kind.scorer
+        self.weights: float | Mapping[str, float] = kind.scorer.default_alpha
+        self.finder = Finder(store, kind, about["average"], ABOUT)
+
+    @classmethod
+    def create(
+        cls, place, embedder, scorer: Scorer | None = None, tokens: str = "states"
+    ) -> Index:
+        """Make an empty index.
+
+        Parameters
+        ----------
+        place : path, address or QdrantClient
+            "my.index" is a folder, "http://host:6333/name" a collection of a server.
+        embedder : TextEmbedder
+        scorer : Scorer or None
+            Of tokens, with a fitted map; None takes the map that the course ships.
+        tokens : {"states", "bloch", "full"}
+            How tokens are kept: `qrr_lib.engine.tokens`.
+
+        Raises ValueError if something is there already.
+        """
+        kind = tokens_named(tokens, embedder, scorer)
+        about = {"format": FORMAT, "tokens": tokens, **kind.belongs_to(), "average": 0}
+        about |= _settings(kind.scorer)
+        width = kind.width and (kind.width, kind.kind)
+        layout = {"dense": embedder.dim, "tokens": width}
+        return cls(place, make_store(place, layout, _about_point(about)), kind, about)
+
+    @classmethod
+    def open(cls, place, embedder, scorer: Scorer | None = None) -> Index:
+        """Open an index; `scorer` is only needed if its angle source could not be kept.
+
+        FileNotFoundError if there is none, ValueError if it belongs to another model or
+        map.
+        """
+        store = open_store(place)
+        try:
+            about = _read_about(place, store)
+            _check_same(place, about, {"model": embedder.name})
+            kind = tokens_named(about["tokens"], embedder, scorer or _scorer(about))
+            _check_same(place, about, kind.belongs_to())
+        except Exception:
+            store.close()
+            raise
+        return cls(place, store, kind, about)
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write what is left; another process may open the index then."""
+        self.store.close()
+
+    def __len__(self) -> int:
+        return self.store.count() - 1
+
+    def hashes(self) -> dict[str, str]:
+        """{id: hash of the passage's content} of everything in the index."""
+        pages = self.store.scroll(["id", "hash"])
+        points = (point for page in pages for point in page if point.id != ABOUT)
+        return {point.payload["id"]: point.payload["hash"] for point in points}
+
+    def ids(self) -> list[str]:
+        """The ids of all passages."""
+        return list(self.hashes())
+
+    def info(self) -> dict:
+        """What the index is, how many passages it holds, and bytes on disk (None for a
+        server).
+        """
+        shown = {name: value for name, value in self.about.items() if name != "map"}
+        return {
+            "place": str(self.place),
+            "passages": len(self),
+            "bytes": self.store.size(),
+        } | shown
+
+    def add(
+        self, passages: Iterable[Passage], progress: Callable[[int], None] | None = None
+    ) -> int:
+        """Embed and store passages, block by block; those that are there unchanged are
+        passed over, changed ones replaced. Returns how many were written.
+
+        A block is on disk when the next one begins; `progress` is then called with the
+        number of passages seen. ValueError for a bad passage or an id that comes twice:
+        blocks before it are kept.
+        """
+        written = done = 0
+        for block in self._blocks(passages):
+            written += self._write(block)
+            done += len(block)
+            if progress is not None:
+                progress(done)
+        if written:
+            self.store.optimise()
+        return written
+
+    def _blocks(self, passages: Iterable[Passage]) -> Iterator[list[Passage]]:
+        """Passages in lists of at most `TEXTS_A_BLOCK`, ids checked."""
+        known: set[str] = set()
+        block: list[Passage] = []
+        for passage in passages:
+            block.append(passage)
+            if len(block) == TEXTS_A_BLOCK:
+                check_passages(block, known)
+                yield block
+                known.update(passage.id for passage in block)
+                block = []
+        if block:
+            check_passages(block, known)
+            yield block
+
+    def _write(self, block: list[Passage]) -> int:
+        """Store what is new or changed of a block: how many that were."""
+        payloads = {point_id(passage.id): payload_of(passage) for passage in block}
+        there = self.store.retrieve(list(payloads), ["hash"], ["words", "pieces"])
+        old = {point.id: point for point in there}
+        todo = [
+            (key, passage)
+            for (key, payload), passage in zip(payloads.items(), block)
+            if key not in old or old[key].payload["hash"] != payload["hash"]
+        ]
+        if not todo:
+            return 0
+        points = self._points(todo, payloads)
+        self.store.upsert(points)
+        self.finder.count([old[key] for key, _ in todo if key in old], -1)
+        self.finder.count(points)
+        return len(points)
+
+    def _points(self, todo: list, payloads: dict) -> list[Point]:
+        texts = [passage.full for _, passage in todo]
+        vectors, states = self.kind.encode(texts)
+        words = [counted(own) for own in stems(texts)]
+        if not self.about["average"]:
+            self._set_average(sum(sum(w.values()) for w in words) / len(words))
+        points = []
+        for i, (key, _) in enumerate(todo):
+            rows, extra = self.kind.kept(states[i : i + 1])
+            pieces = sorted({int(j) for j in states[i : i + 1].token_ids})
+            own = {"dense": vectors[i].tolist()}
+            own["words"] = word_vector(words[i], self.about["average"])
+            own["pieces"] = Sparse(pieces, [1.0] * len(pieces))
+            points.append(Point(key, own | rows, payloads[key] | extra))
+        return points
+
+    def _set_average(self, average: float) -> None:
+        """Fix the length that words are weighed by, from the first block."""
+        self.about["average"] = average or 1.0
+        self.store.upsert([_about_point(self.about)])
+        self.finder = Finder(self.store, self.kind, self.about["average"], ABOUT)
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Take passages out; returns how many were there."""
+        keys = list(dict.fromkeys(map(point_id, ids)))
+        there = self.store.retrieve(keys, [], ["words", "pieces"]) if keys else []
+        if there:
+            self.store.delete([point.id for point in there])
+            self.finder.count(there, -1)
+            self.store.optimise()
+        return len(there)
+
+    def candidates(
+        self, queries: Mapping[str, str], k: int = 100, where: list | None = None
+    ) -> Candidates:
+        """Find and score: the union of the k nearest by cosine and the k best by words
+        of each query, with the signals "cosine", "words" (BM25) and "states".
+
+        `where` are conditions (field, operator, value) that passages must fulfil; see
+        `condition`.
+        """
+        return self._candidates(queries, k, where, [])[0]
+
+    def _candidates(self, queries, k, where, keep) -> tuple[Candidates, dict]:
+        checked_queries(queries)
+        where = [check_condition(one) for one in where or []]
+        return self.finder.candidates(queries, whole_number("k", k), where, keep)
+
+    def search(
+        self,
+        query: str,
+        k: int = 10,
+        where: list | None = None,
+        candidates: int = 100,
+    ) -> list[Hit]:
+        """The best k passages by the mixed score (fewer if fewer are found)."""
+        most = max(whole_number("k", k), candidates)
+        found, payloads = self._candidates({"": query}, most, where, SHOWN)
+        if not found.doc_ids:
+            return []
+        mixed = found.mix(self.weights)
+        hits = []
+        for rank, i in enumerate(found.order(mixed)[0][:k], 1):
+            key = found.doc_ids[found.rows[0, i]]
+            signals = {name: float(s[0, i]) for name, s in found.signals.items()}
+            shown = [payloads[key][name] for name in SHOWN]
+            hits.append(Hit(key, rank, int(i) + 1, float(mixed[0, i]), signals, *shown))
+        return hits
+
+    def explain(self, query: str, key: str) -> list[TokenMatch]:
+        """Say which token of the query met which token of a passage; with "states",
+        weight · similarity adds up to its score.
+        """
+        found = self.store.retrieve([point_id(key)], ["title", "text"])
+        if not found:
+            raise ValueError(f"no passage {key!r} is in the index at {self.place}")
+        passage = Passage(key, **found[0].payload)
+        texts = checked_queries({"": query}) + [passage.full]
+        _, states = self.kind.encode(texts)
+        asked, document = states[:1], states[1:]
+        weights = self.finder.weights(asked)
+        return matches(self.kind, self.embedder, asked, document, weights)
+
+
+def _settings(scorer: Scorer) -> dict:
+    """What makes the scorer again, its map as a safetensors file in base64."""
+    about = {"similarity": scorer.codec.similarity.name, "idf": scorer.idf}
+    about["interaction"] = scorer.interaction
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "map.safetensors"
+        try:
+            save_source(scorer.angles, path)
+        except ValueError:  # no angle source of ours, or (full tokens) none is needed
+            return about
+        return about | {"map": base64.b64encode(path.read_bytes()).decode()}
+
+
+def _scorer(about: dict) -> Scorer | None:
+    if "map" not in about:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "map.safetensors"
+        path.write_bytes(base64.b64decode(about["map"]))
+        angles = load_source(path)[0]
+    options = {name: about[name] for name in ("similarity", "interaction", "idf")}
+    return Scorer(angles, per="token", **options)
+
+
+def _about_point(about: dict) -> Point:
+    return Point(ABOUT, {}, {"about": about})
+
+
+def _read_about(place, store) -> dict:
+    found = store.retrieve([ABOUT], ["about"])
+    about = found[0].payload.get("about", {}) if found else {}
+    if about.get("format") != FORMAT:
+        raise ValueError(
+            f"what is at {place} is no index of this library (or of another edition): "
+            "take another place, or index again"
+        )
+    return about
+
+
+def _check_same(place, about: dict, here: dict) -> None:
+    for name, value in here.items():
+        if about[name] != value:
+            raise ValueError(
+                f"the index at {place} belongs to another {name.split('_')[0]} ({name} "
+                f"{about[name][:12]}, here {value[:12]}): its states cannot be "
+                "compared; open it with that one, or index again"
+            )
