@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from qrr_lib.course import commands
+from qrr_lib.course import commands, engine_commands
 
 COLLECTION = "course, a folder in BEIR layout, or a name in QRR_COLLECTIONS_DIR"
 OPTIONAL = {"nargs": "?", "default": "course"}
@@ -16,7 +16,30 @@ SEARCHING = {
 QUESTION = "Why does a ranking by inner product favour long vectors?"
 COMMANDS = {  # what a command does: its arguments
     commands.demo: {"query": {"nargs": "?", "default": QUESTION}, **SEARCHING},
-    commands.search: {"query": {}, **SEARCHING},
+    commands.search: {
+        "query": {},
+        **SEARCHING,
+        "--index": {},
+        "--where": {"action": "append"},
+        "--explain": {"action": "store_true"},
+        "--json": {"action": "store_true"},
+    },
+    engine_commands.index: {
+        "paths": {"nargs": "+", "metavar": "PATH"},
+        "--to": {"required": True, "metavar": "INDEX"},
+        "--sync": {"action": "store_true"},
+        "--tokens": {"choices": ["states", "full"]},
+    },
+    engine_commands.delete: {
+        "ids": {"nargs": "+", "metavar": "ID"},
+        "--index": {"required": True},
+    },
+    engine_commands.info: {"index": {"metavar": "INDEX"}},
+    engine_commands.evaluate: {
+        "--index": {"required": True},
+        "--qrels": {"required": True},
+        "--queries": {},
+    },
     commands.check: {},
     commands.models: {"name": {"nargs": "?"}},
     commands.reset: {"lesson": {}, "--exercise": {"action": "store_true"}},
@@ -25,13 +48,7 @@ COMMANDS = {  # what a command does: its arguments
     commands.serve: {
         "--host": {"default": "127.0.0.1"},
         "--port": {"type": int, "default": 8000},
-    },
-    commands.index: {
-        "--engine": {"choices": ["milvus"], "default": "milvus"},
-        "--uri": {"default": "./qrr.db"},
-        "--collection": {"default": "course"},
-        "--query": {},
-        "--head": {},
+        "--index": {},
     },
     commands.embed: {
         "--engine": {"choices": ["ray", "local"], "default": "ray"},
@@ -54,10 +71,19 @@ HELP = {
     "--exercise": "restore the exercise notebook instead",
     "collection": COLLECTION,
     "--host": "address to listen on (default: this machine only)",
-    "--uri": "a file for the embedded engine, or a cluster's address "
-    "(default ./qrr.db)",
-    "--collection": COLLECTION,
-    "--query": "ask this afterwards and print the best five",
+    "--index": "an index of your own: its folder or the address of a server",
+    "--where": "only passages that fulfil it, such as year>2000 or lang=de; may be "
+    "given again",
+    "--explain": "show which words met",
+    "--json": "print the results as JSON",
+    "paths": "files or folders: .txt, .md, .html, .pdf, .docx, each one document; "
+    ".jsonl, .csv, .tsv, .parquet with id, title, text; all of them also as .gz",
+    "--to": "a folder of its own, or the address of a server; made if it is not there",
+    "--sync": "also delete from the index what is in these files and folders no more",
+    "--tokens": "keep tokens as states (default), or as whole vectors",
+    "ids": "of documents, or of single passages (document#n)",
+    "--qrels": "judgements in BEIR's layout: query, document, grade, tabs between",
+    "--queries": "queries.jsonl (default: the one beside or above the judgements)",
     "--input": "JSONL or Parquet files with id, title and text",
     "--output": "folder for the blocks; the same command again goes on where it "
     "stopped",
@@ -77,9 +103,12 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         return args.run(args)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         print(f"qrr: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("qrr: stopped", file=sys.stderr)
+        return 130
 
 
 def parser() -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ import importlib
 
 import qrr_lib
 from qrr_lib import course, encode, learn
+from qrr_lib.course import engine_commands
 from qrr_lib.course.lines import printable
 from qrr_lib.course.reset import reset as restore
 from qrr_lib.embed import model_spec
@@ -48,7 +49,11 @@ def demo(args) -> int:
 
 
 def search(args) -> int:
-    """search the course corpus"""
+    """search the course corpus, or with --index an index of your own documents"""
+    if args.index:
+        _refuse(args, "--index", mode="tokens", backend="torch")
+        return engine_commands.search(args)
+    _refuse(args, "the course corpus", where=None, explain=False, json=False)
     collection, reranker = _course_reranker(args)
     _print_ranking(collection, reranker.search(args.query, k=args.k))
     return 0
@@ -89,24 +94,13 @@ def audit(args) -> int:
 
 
 def serve(args) -> int:
-    """the reranking service over HTTP, with the course corpus (lesson 13); a token is
-    read from QRR_TOKEN
+    """the reranking service over HTTP, with the course corpus (lesson 13) or with an
+    index (lesson 14); a token is read from QRR_TOKEN
     """
-    _needs("serve.course_service", "serve").serve(args.host, args.port)
-    return 0
-
-
-def index(args) -> int:
-    """write hybrid vectors of a collection into an engine (lesson 14)"""
-    milvus = _needs("engine.milvus", "scale")
-    collection = qrr_lib.load_collection(args.collection)
-    embedder = qrr_lib.TextEmbedder()
-    made = milvus.MilvusIndex(embedder, _head_scorer(args, embedder), args.uri)
-    made.index(collection)
-    held = f"the collection in {args.uri} holds {len(made)}"
-    print(f"{len(collection.docs)} documents written; {held}")
-    for doc in made.search(args.query, 5) if args.query else []:
-        print(f"{doc.rank}  {doc.score:.4f}  {doc.doc_id}")
+    if args.index:
+        _needs("serve.index_service", "serve").serve(args.index, args.host, args.port)
+    else:
+        _needs("serve.course_service", "serve").serve(args.host, args.port)
     return 0
 
 
@@ -160,6 +154,13 @@ def _head_scorer(args, embedder):
         head, _ = encode.course_head(embedder.name)
     similarity = "fidelity" if head.circuit.n_qubits == 1 else "local_fidelity"
     return qrr_lib.Scorer(head, similarity)
+
+
+def _refuse(args, what: str, **defaults) -> None:
+    """ValueError for a setting that has no meaning here."""
+    for name, default in defaults.items():
+        if getattr(args, name) != default:
+            raise ValueError(f"--{name} has no meaning with {what}: leave it out")
 
 
 def _needs(module: str, extra: str):

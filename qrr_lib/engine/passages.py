@@ -51,6 +51,12 @@ def cut(document: WholeDocument, count: Count, limit: int) -> Iterator[Passage]:
         yield Passage(key, title, said, document.source, fields)
 
 
+def split_id(passage_id: str) -> tuple[str, int]:
+    """(document id, n) of "document id#n"; n is 1 for an id of another form."""
+    document, mark, number = passage_id.rpartition("#")
+    return (document, int(number)) if number.isdecimal() and mark else (passage_id, 1)
+
+
 def _pieces(text: str, count: Count, room: int) -> list[tuple[int, int, int]]:
     """(start, end, word pieces) of the sentences, in order; one that is longer than
     `room` is halved, at a space if there is one.

@@ -61,6 +61,25 @@ def find_files(
     return files, others
 
 
+def most_documents(path: Path) -> int:
+    """How many documents a file holds, a table at most: it has so many lines (of a
+    .parquet: about one a kilobyte). 0 if it can't be read.
+    """
+    if kind_of(path) not in TABLES:
+        return 1
+    try:
+        if kind_of(path) == ".parquet":
+            return path.stat().st_size // 1000 + 1
+        with _opened(path) as opened:
+            return sum(1 for _ in opened)
+    except (OSError, EOFError):
+        return 0
+
+
+def _opened(path: Path):
+    return gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb")
+
+
 def _inside(folder: Path, leave_out) -> list[Path]:
     if (folder / "corpus.jsonl").is_file():
         return [folder / "corpus.jsonl"]
@@ -107,8 +126,7 @@ def _rows(path: Path, name: str) -> Rows:
     before, kind = os.stat(path), kind_of(path)
     if not stat.S_ISREG(before.st_mode):
         raise ValueError("it is no ordinary file")
-    unpack = gzip.open if path.name.lower().endswith(".gz") else open
-    with unpack(path, "rb") as opened:
+    with _opened(path) as opened:
         for row in TABLES[kind](opened) if kind in TABLES else [_text(opened, name)]:
             now = os.stat(path)
             if (before.st_size, before.st_mtime) != (now.st_size, now.st_mtime):

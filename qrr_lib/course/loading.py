@@ -1,0 +1,90 @@
+"""Files into an index: what is read, left out, replaced and gone (lesson 14)."""
+
+import bisect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from qrr_lib.engine.passage import Passage
+from qrr_lib.engine.passages import cut, split_id, word_pieces
+from qrr_lib.engine.readers import most_documents, read_documents
+
+
+class Loading:
+    """Reads files for an index, and knows what becomes of what the index holds.
+
+    Parameters
+    ----------
+    index : Index
+    files : as `find_files` returns them
+
+    Attributes
+    ----------
+    passages : int
+        Read so far.
+    seen : {document id: how many passages it has}
+    skipped : {file: reasons}
+    """
+
+    def __init__(self, index, files: dict[Path, str]):
+        self.files, self.skipped = files, {}
+        self.passages = 0
+        self.pieces = word_pieces(index.embedder)
+        points = (p for page in index.store.scroll(["id", "source"]) for p in page)
+        payloads = [point.payload for point in points if "id" in point.payload]
+        self.before = {one["id"]: one["source"] for one in payloads}
+        self.places = {split_id(key)[0]: place for key, place in self.before.items()}
+        self.seen: dict[str, int] = {}
+        self.ends: list[int] = []  # passages read when a document ends
+
+    def into(self, index) -> int:
+        """Add all passages, under a line that says how far it is; returns how many were
+        new or changed.
+        """
+        from tqdm import tqdm
+
+        wait = 0.5 if sys.stderr.isatty() else 10  # a log wants fewer lines
+        options = {"unit": " documents", "mininterval": wait, "dynamic_ncols": True}
+        total = sum(map(most_documents, self.files))
+        with tqdm(total=total, **options) as line:
+
+            def progress(passages: int) -> None:
+                done = bisect.bisect_right(self.ends, passages)
+                line.update(done - line.n)
+
+            return index.add(self.read(), progress)
+
+    def read(self) -> Iterator[Passage]:
+        """Passages of all documents, one after the other."""
+        for document in read_documents(self.files, self.skipped):
+            place = self.places.get(document.id, document.source)
+            if place != document.source and Path(place).exists():
+                reason = f"the id {document.id!r} is in the index already, from {place}"
+                self.skipped.setdefault(Path(document.source), []).append(reason)
+                continue
+            found = list(cut(document, *self.pieces))
+            self.seen[document.id] = len(found)
+            self.passages += len(found)
+            self.ends.append(self.passages)
+            yield from found
+
+    def stale(self) -> list[str]:
+        """Ids in the index of passages that documents have no more: they are
+        shorter.
+        """
+        found = ((key, *split_id(key)) for key in self.before)
+        return [key for key, document, n in found if n > self.seen.get(document, n)]
+
+    def vanished(self, paths: list[str]) -> list[str]:
+        """Ids in the index of what came from these files and folders and is not there
+        now. What could not be read is not taken for gone.
+        """
+        folders = [Path(path).resolve() for path in paths]
+        kept = {path.as_posix() for path in self.skipped}
+        return [
+            key
+            for key, source in self.before.items()
+            if split_id(key)[0] not in self.seen
+            and source not in kept
+            and any(Path(source).is_relative_to(folder) for folder in folders)
+        ]
