@@ -86,11 +86,11 @@ class Finder:
         near, *by_words = self.store.search(asks)
         cosine, near = dict(near), [key for key, _ in near]
         others = [key for hits in by_words for key, _ in hits if key not in cosine]
-        fields = ["id", *self.kind.payload, *keep]
-        points = self.store.retrieve([*near, *others], fields, ["words"])
+        fields = ["id", "words", *self.kind.payload, *keep]
+        points = self.store.retrieve([*near, *others], fields)
         points = {p.id: p for p in points if p.id != self.about}
         order = [key for key in [*near, *others] if key in points]
-        own = [points[key].vectors["words"] for key in order]
+        own = [points[key].payload["words"] for key in order]
         bm25 = dict(zip(order, self.statistics.bm25(words, own)))
         best = [key for hits in by_words for key, _ in hits if key in points]
         best = sorted(best, key=lambda key: -bm25[key])[:k]

@@ -24,7 +24,7 @@ from qrr_lib.engine.passage import (
 from qrr_lib.engine.places import make_store, open_store
 from qrr_lib.engine.stores import Point
 from qrr_lib.engine.tokens import tokens_named
-from qrr_lib.engine.words import Sparse, counted, stems, word_vector
+from qrr_lib.engine.words import Sparse, counted, packed, stems, word_vector
 from qrr_lib.rank.codecs import TEXTS_A_BLOCK
 from qrr_lib.rank.explain import TokenMatch, matches
 from qrr_lib.rank.mix import Candidates
@@ -207,6 +207,7 @@ class Index:
             own = {"dense": vectors[i].tolist()}
             own["words"] = word_vector(words[i], self.about["average"])
             own["pieces"] = Sparse(pieces, [1.0] * len(pieces))
+            extra |= {"words": packed(words[i])}
             points.append(Point(key, own | rows, payloads[key] | extra))
         return points
 

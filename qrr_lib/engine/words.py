@@ -7,6 +7,7 @@ was begun; what it finds is scored again here, exactly, by today's counts.
 
 from __future__ import annotations
 
+import base64
 import functools
 import math
 import zlib
@@ -66,7 +67,25 @@ def word_vector(counts: dict[int, int], average: float) -> Sparse:
     return Sparse([LENGTH, *counts], [float(length), *values])
 
 
-def _norm(length: int, average: float) -> float:
+def packed(counts: dict[int, int]) -> str:
+    """The words of a passage as text: uint32 each, then how often, uint16 each."""
+    words = np.array(list(counts), dtype="<u4")
+    often = np.minimum(list(counts.values()), 65535).astype("<u2")
+    return base64.b64encode(words.tobytes() + often.tobytes()).decode()
+
+
+def unpacked(passages: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(words, how often, which passage) of all words of many passages."""
+    raw = [base64.b64decode(text) for text in passages]
+    lengths = [len(one) // 6 for one in raw]
+    words = b"".join(one[: 4 * n] for one, n in zip(raw, lengths))
+    often = b"".join(one[4 * n :] for one, n in zip(raw, lengths))
+    owner = np.repeat(np.arange(len(passages)), lengths)
+    counts = np.frombuffer(often, dtype="<u2").astype(np.float64)
+    return np.frombuffer(words, dtype="<u4"), counts, owner
+
+
+def _norm(length, average: float):
     return K1 * (1 - B + B * length / max(average, 1e-9))
 
 
@@ -101,19 +120,19 @@ class Statistics:
         ids = np.array([i for own in pieces for i in own], dtype=np.uint32)
         self.pieces.count(States(ids, offsets_of(map(len, pieces)), ids), times)
 
-    def bm25(self, query: dict[int, int], passages: list[Sparse]) -> np.ndarray:
-        """Score passages for a query, {word: how often it says it}: (N,) float32."""
-        average = self.words / max(self.passages, 1)
-        weight = {word: times * self._idf(word) for word, times in query.items()}
+    def bm25(self, query: dict[int, int], passages: list[str]) -> np.ndarray:
+        """Score passages, as `packed` keeps their words, for a query's words: (N,)
+        float32.
+        """
+        words, counts, owner = unpacked(passages)
+        lengths = np.bincount(owner, counts, minlength=len(passages))
+        norms = _norm(lengths, self.words / max(self.passages, 1))
         scores = np.zeros(len(passages), dtype=np.float32)
-        for row, vector in enumerate(passages):
-            value = dict(zip(vector.indices, vector.values))
-            length = value[LENGTH]
-            stored, norm = _norm(length, self.average), _norm(length, average)
-            for word in weight.keys() & value.keys():
-                # from tf/(tf + stored) back to tf
-                frequency = round(value[word] * stored / (1 - value[word]))
-                scores[row] += weight[word] * frequency / (frequency + norm)
+        for word, times in query.items():
+            at = np.flatnonzero(words == word)
+            own = owner[at]
+            part = counts[at] / (counts[at] + norms[own])
+            scores[own] += times * self._idf(word) * part
         return scores
 
     def _idf(self, word: int) -> float:
