@@ -64,6 +64,9 @@ def write_judged(
 
     ValueError for an id that a line of the table can't hold.
     """
+    for key in (name for judged in qrels.items() for name in (judged[0], *judged[1])):
+        if set(key) & set("\t\r\n"):
+            raise ValueError(f"the id {key!r} holds a tab or a line break: rename it")
     rows = [json.dumps({"_id": key, "text": text}) for key, text in queries.items()]
     _write(Path(folder) / "queries.jsonl", rows)
     table = [

@@ -3,6 +3,7 @@
 """
 
 import html
+import itertools
 import os
 import random
 from collections.abc import Iterable
@@ -63,8 +64,10 @@ class Judging:
         if (self.folder / "qrels" / "test.tsv").is_file():
             grades = read_qrels(self.folder / "qrels" / "test.tsv")
         taken = {text: key for key, text in known.items()}
+        free = (f"q{n}" for n in itertools.count(1) if f"q{n}" not in known)
         for text in queries:
-            taken.setdefault(text, f"q{len(taken) + 1}")
+            if text not in taken:
+                taken[text] = next(free)
         return {key: text for text, key in taken.items()}, grades
 
     def _pool(self, query: str) -> list[str]:
@@ -92,8 +95,10 @@ class Judging:
 
     def grade(self, grade: int) -> None:
         """Grade the passage that is shown, 0 to 3, save, and go on to the next."""
-        if grade not in range(4) or not self.now:
+        if grade not in range(4):
             raise ValueError(f"a passage gets 0, 1, 2 or 3, not {grade!r}")
+        if not self.now:
+            raise ValueError("all passages are judged: go back to change a grade")
         query, key = self.now
         self.grades.setdefault(query, {})[key] = int(grade)
         write_judged(self.folder, self.queries, self.grades)
