@@ -81,7 +81,8 @@ def _json_lines(opened) -> Rows:
             try:
                 row = json.loads(_utf8(line, number))
             except (ValueError, RecursionError) as error:
-                row = ValueError(getattr(error, "msg", str(error)))
+                plain = type(error) is ValueError
+                row = error if plain else ValueError(f"it is no JSON ({error})")
             yield f"line {number}", row
 
 

@@ -9,7 +9,7 @@ from qrr_lib.engine.passage import Passage
 from qrr_lib.engine.readers import WholeDocument
 
 OVERLAP = 0.2  # of a passage that the next one says again, at most
-CHARACTERS = 20  # a word piece has at most, on average: a guard against "xxxxxxx…"
+CHARACTERS = 20  # of a text count as a word piece, at least: "xxxxxxx…" may be one
 # after a blank line, after . ! ? before anything but a small letter, after 。！？
 BREAK = re.compile(r"\n\s*\n|(?<=[.!?…])[\"”’)\]]*\s+(?=[^\sa-z])|(?<=[。！？])")
 SPACE = re.compile(r"\s+")
@@ -64,10 +64,10 @@ def _pieces(text: str, count: Count, room: int) -> list[tuple[int, int, int]]:
     cuts = [0, *(found.end() for found in BREAK.finditer(text)), len(text)]
     todo, done = list(zip(cuts, cuts[1:])), []
     while todo := [(a, b) for a, b in todo if text[a:b].strip()]:
-        sizes = count([text[a:b] for a, b in todo])
         halves = []
-        for (a, b), size in zip(todo, sizes):
-            if b - a < 2 or (size <= room and b - a <= room * CHARACTERS):
+        for (a, b), size in zip(todo, count([text[a:b] for a, b in todo])):
+            size = max(size, (b - a) // CHARACTERS)
+            if size <= room or b - a < 2:
                 done.append((a, b, size))
             else:
                 middle = _middle(text, a, b)

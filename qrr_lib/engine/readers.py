@@ -52,7 +52,8 @@ def find_files(
         for path in _inside(given, leave_out) if given.is_dir() else [given]:
             kind = kind_of(path)
             if kind in TEXTS or kind in TABLES:
-                files.setdefault(path.resolve(), path.relative_to(base).as_posix())
+                real = path.resolve() if path.exists() else path.absolute()
+                files.setdefault(real, path.relative_to(base).as_posix())
             elif path == given:
                 known = ", ".join([*TEXTS, *TABLES])
                 raise ValueError(f"{path} is of no kind that is read: {known}")
