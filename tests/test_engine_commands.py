@@ -255,6 +255,42 @@ def test_evaluate_judges_documents_or_passages(run):
     assert "line 2" in run(f"evaluate --index my.index --qrels {table}")[2]
 
 
+def test_the_same_commands_with_an_address(run, monkeypatch):
+    """qdrant-client's local mode stands in for a server."""
+    import qdrant_client
+
+    server = qdrant_client.QdrantClient(":memory:")
+    monkeypatch.setattr(server, "close", lambda: None)
+    monkeypatch.setattr(qdrant_client, "QdrantClient", lambda *_, **__: server)
+    place = "http://engine:6333/mine"
+    code, out, _ = run(f"index docs --to {place}")
+    assert code == 0 and f"{place} holds 5" in out
+    assert "0 new or changed" in run(f"index docs --to {place}")[1]
+    assert "Jazz" in run(f"search --index {place} -k 1", "music with a trumpet")[1]
+    where = ("--where", "year>2000")
+    out = run(f"search --index {place}", "letters about the sea", *where)[1]
+    assert "r2#1" in out and "r1#1" not in out
+    Path("docs/bread.md").unlink()
+    assert "1 deleted" in run(f"index docs --to {place} --sync")[1]
+    assert "1 passages deleted" in run(f"delete --index {place} r1")[1]
+    assert "passages     3" in run(f"info {place}")[1]
+
+
+def test_an_index_is_judged_and_evaluated(run, embedder):
+    from qrr_lib.course import Judging
+
+    run("index docs --to my.index")
+    queries = ["how is bread baked?", "letters about the sea"]
+    with Index.open("my.index", embedder) as index:
+        judging = Judging("judged", queries, index, depth=2)
+    assert set(judging.runs) == {"cosine", "words", "mix"}
+    while judging.now:
+        judging.grade(3 if "bread" in judging.now[1] else 0)
+    assert judging.compare("mix", "cosine").n == 2
+    code, out, _ = run("evaluate --index my.index --qrels judged/qrels/test.tsv")
+    assert code == 0 and out.startswith("2 queries, judged by passage")
+
+
 # the service
 
 

@@ -17,6 +17,7 @@ from qrr_lib.files import say
 MEASURES = ["nDCG@10", "RR@10", "R@100"]
 PARTLY = 3  # exit code: done, but something was left out
 REASONS = 5  # said of one file
+MATCHES = 8  # pairs of tokens shown of a passage
 
 
 def index(args) -> int:
@@ -155,7 +156,8 @@ def _print_hit(hit, matches: list) -> None:
     signals = ", ".join(f"{name} {score:.3f}" for name, score in hit.signals.items())
     print(f"    {hit.score:.4f}: {signals}; {hit.first_rank} by cosine")
     print("    " + _plain(textwrap.shorten(hit.text, 240, placeholder=" ...")))
-    for match in sorted(matches, key=lambda one: -one.weight * one.similarity):
+    best = sorted(matches, key=lambda one: -one.weight * one.similarity)
+    for match in best[:MATCHES]:
         pair = f"{match.query_token} ~ {match.document_token}"
         line = f"    {match.weight:.3f} x {match.similarity:.3f}  {pair}"
         print(_plain(line))
