@@ -71,9 +71,9 @@ class Finder:
         return _table(list(queries), found), payloads
 
     def _index_field(self, field: str, value) -> None:
-        if field not in self._indexed:
+        first = value[0] if isinstance(value, list) else value
+        if field not in self._indexed and not isinstance(first, bool):
             self._indexed.add(field)
-            first = value[0] if isinstance(value, list) else value
             self.store.index_field(field, number=is_number(first))
 
     def _one(self, vector, states: States, words: dict, k: int, where: list, keep):

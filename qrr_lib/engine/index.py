@@ -178,7 +178,8 @@ class Index:
 
     def _write(self, block: list[Passage]) -> int:
         """Store what is new or changed of a block: how many that were."""
-        payloads = {point_id(passage.id): payload_of(passage) for passage in block}
+        kept = [payload_of(passage) for passage in block]
+        payloads = {point_id(payload["id"]): payload for payload in kept}
         there = self.store.retrieve(list(payloads), ["hash"], ["words", "pieces"])
         old = {point.id: point for point in there}
         todo = [

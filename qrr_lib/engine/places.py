@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from qrr_lib.engine.client import SECONDS, ClientStore
 from qrr_lib.engine.extra import EngineError, package
-from qrr_lib.engine.stores import POINTS, EdgeStore, Point, locked
+from qrr_lib.engine.stores import LOCK, POINTS, EdgeStore, Point, locked
 from qrr_lib.files import say, setting
 
 COLLECTION = "qrr"  # unless an address names another
@@ -60,7 +60,7 @@ def _target(place):
 def _check_free(folder: Path) -> None:
     if (folder / POINTS).is_dir() or (folder / "meta.json").is_file():
         raise _taken(folder)
-    ours = (".lock", f"{POINTS}.begun")
+    ours = (LOCK, f"{POINTS}.begun")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file: an index is a folder of its own")
     if folder.is_dir() and (others := {p.name for p in folder.iterdir()} - set(ours)):

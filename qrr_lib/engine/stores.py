@@ -19,6 +19,7 @@ from qrr_lib.engine.passage import field_key, is_number
 from qrr_lib.engine.words import Sparse
 
 PAGE = 512  # points read at a time
+LOCK = ".in-use"
 POINTS = "points"  # the folder of the engine inside an index' folder
 ROOM = 200 * 2**20  # bytes that must be free before anything is written
 
@@ -266,7 +267,7 @@ def locked(folder: Path):
     """
     filelock = package("filelock", "engine")
     folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / ".lock")
+    lock = filelock.FileLock(folder / LOCK)
     try:
         return lock.acquire(timeout=0).lock
     except filelock.Timeout:
