@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import json
+import os
+import sys
 from pathlib import Path
 
 from test_engine import passages, toy_map
@@ -58,3 +61,22 @@ def work(job: str, folder: str, acknowledged: str) -> None:
                 print(len(gone()), file=lines)
                 index.store.optimise()
         print("done", file=lines)
+
+
+def serve() -> None:
+    """Fork a process for every job that is read from stdin, after all was imported and
+    before any index was opened; say its number, and reap it at the next line.
+    """
+    for line in sys.stdin:
+        number = os.fork()
+        if number == 0:
+            work(*json.loads(line))
+            os._exit(0)
+        print(number, flush=True)
+        sys.stdin.readline()
+        os.waitpid(number, 0)
+        print("reaped", flush=True)
+
+
+if __name__ == "__main__":
+    serve()

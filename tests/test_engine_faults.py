@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import http.server
 import json
-import multiprocessing
+import os
 import random
 import shutil
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -30,6 +32,9 @@ pytest.importorskip("qdrant_edge")
 qdrant_client = pytest.importorskip("qdrant_client")
 
 
+TESTS = Path(__file__).resolve().parent
+
+
 @pytest.fixture
 def scorer():
     return Scorer(toy_map(), per="token")
@@ -44,34 +49,44 @@ def made(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def processes():
-    """Forks of a process that has imported everything and opened no index."""
-    fork = "forkserver" in multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if fork else "spawn")
-    if fork:
-        context.set_forkserver_preload(["engine_victim"])
-    return context
+def victims():
+    """A process that has imported everything and forks one for every job."""
+    if not hasattr(os, "fork"):
+        pytest.skip("a process for every kill is forked, which this system does not do")
+    path = os.pathsep.join(
+        str(p) for p in (TESTS, TESTS.parent, TESTS.parent / "tools")
+    )
+    command = [sys.executable, str(TESTS / "engine_victim.py")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    environment = os.environ | {"PYTHONPATH": path}
+    with subprocess.Popen(command, env=environment, bufsize=1, **pipes) as process:
+        yield process
+        process.stdin.close()
 
 
 # kill -9
 
 
-def killed(processes, job: str, folder: Path, seconds: float | None):
+def killed(victims, job: str, folder: Path, seconds: float):
     """Begin a job, kill it some time after it has begun: what it acknowledged, and how
     long it took.
     """
     told = folder.parent / "acknowledged"
     told.write_text("", encoding="utf-8")
-    arguments = (job, str(folder), str(told))
-    process = processes.Process(target=engine_victim.work, args=arguments)
-    process.start()
-    while process.is_alive() and not told.read_text("utf-8") and job != "create":
+    print(json.dumps([job, str(folder), str(told)]), file=victims.stdin)
+    number = int(victims.stdout.readline())
+    while job != "create" and not told.read_text("utf-8"):
         time.sleep(0.002)
     begun = time.perf_counter()
-    process.join(seconds)
-    process.kill()
-    process.join()
-    return told.read_text("utf-8").split()[1:], time.perf_counter() - begun
+    while time.perf_counter() < begun + seconds and "done" not in told.read_text(
+        "utf-8"
+    ):
+        time.sleep(0.002)
+    took = time.perf_counter() - begun
+    os.kill(number, signal.SIGKILL)
+    print(file=victims.stdin)
+    assert victims.stdout.readline() == "reaped\n"
+    return told.read_text("utf-8").split()[1:], took
 
 
 def check_whole(index: Index, known: dict) -> dict[str, str]:
@@ -138,17 +153,17 @@ def results(made, tmp_path_factory) -> dict:
     return found | {"optimise": found["delete"]}
 
 
-def campaign(processes, job: str, made, known, results, tmp_path, trials: int) -> int:
+def campaign(victims, job: str, made, known, results, tmp_path, trials: int) -> int:
     """Kill a job `trials` times at random moments; how many kills came in mid-work."""
     random.seed(job)
     shutil.copytree(made, tmp_path / "whole" / "index")
-    told, longest = killed(processes, job, tmp_path / "whole" / "index", None)
+    told, longest = killed(victims, job, tmp_path / "whole" / "index", 60)
     assert told[-1] == "done"
     early = 0
     for trial in range(trials):
         folder = tmp_path / f"{trial}" / "index"
         shutil.copytree(made, folder)
-        told, _ = killed(processes, job, folder, random.uniform(0, longest))
+        told, _ = killed(victims, job, folder, random.uniform(0, longest))
         early += "done" not in told
         with Index.open(folder, ToyTokens()) as index:
             check_acknowledged(job, check_whole(index, known), told)
@@ -164,24 +179,24 @@ def campaign(processes, job: str, made, known, results, tmp_path, trials: int) -
 
 
 @pytest.mark.parametrize("job", ["index", "delete", "optimise"])
-def test_a_kill_loses_nothing(processes, job, made, known, results, tmp_path):
-    assert campaign(processes, job, made, known, results, tmp_path, 4)
+def test_a_kill_loses_nothing(victims, job, made, known, results, tmp_path):
+    assert campaign(victims, job, made, known, results, tmp_path, 4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("job", ["index", "delete", "optimise"])
-def test_forty_kills_lose_nothing(processes, job, made, known, results, tmp_path):
-    early = campaign(processes, job, made, known, results, tmp_path, 40)
+def test_forty_kills_lose_nothing(victims, job, made, known, results, tmp_path):
+    early = campaign(victims, job, made, known, results, tmp_path, 40)
     assert early >= 10, f"only {early} of 40 kills came in mid-work"
 
 
-def test_a_kill_while_an_index_is_made(processes, scorer, tmp_path):
+def test_a_kill_while_an_index_is_made(victims, scorer, tmp_path):
     """There is none, or one that opens."""
     random.seed(0)
     for trial in range(6):
         folder = tmp_path / f"{trial}" / "index"
         folder.parent.mkdir()
-        killed(processes, "create", folder, random.uniform(0, 0.5))
+        killed(victims, "create", folder, random.uniform(0, 0.5))
         try:
             index = Index.open(folder, ToyTokens())
         except FileNotFoundError:
