@@ -4,7 +4,6 @@ not answer.
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import random
@@ -21,15 +20,15 @@ import engine_victim
 import numpy as np
 import pytest
 from engine_victim import after, before, gone
-from test_engine import QUERIES, passages, scores, toy_map
+from fake_qdrant import FakeQdrant, fake_qdrant
+from test_engine import QUERIES, scores, toy_map
 from test_tokens import ToyTokens
 
 from qrr_lib import Scorer
-from qrr_lib.engine import EngineError, Index
-from qrr_lib.engine.passage import payload_of, point_id
+from qrr_lib.engine import EngineError, Index, client, condition
+from qrr_lib.engine.passage import payload_of
 
 pytest.importorskip("qdrant_edge")
-qdrant_client = pytest.importorskip("qdrant_client")
 
 
 TESTS = Path(__file__).resolve().parent
@@ -204,3 +203,150 @@ def test_a_kill_while_an_index_is_made(victims, scorer, tmp_path):
         with index:
             index.add(before()[:200])
             assert len(index) >= 200
+
+
+# two at once, a full disk
+
+
+def test_a_second_process_gets_one_clear_line(made, victims, tmp_path):
+    folder = tmp_path / "index"
+    shutil.copytree(made, folder)
+    code = (
+        "import sys\nfrom test_tokens import ToyTokens\n"
+        "from qrr_lib.engine import Index\ntry: Index.open(sys.argv[1], ToyTokens())"
+        "\nexcept ValueError as error: print(error)"
+    )
+    path = os.pathsep.join(str(p) for p in (TESTS, TESTS.parent))
+    command = [sys.executable, "-c", code, str(folder)]
+    environment = os.environ | {"PYTHONPATH": path}
+    options = {"capture_output": True, "text": True, "env": environment}
+    with Index.open(folder, ToyTokens()):
+        said = subprocess.run(command, check=True, **options)
+    assert said.stdout.count("\n") == 1
+    assert f"the index in {folder} is open in another process" in said.stdout
+    with Index.open(folder, ToyTokens()) as index:  # closed, it may be opened
+        assert len(index) == len(before())
+
+
+def test_no_room_is_said_before_anything_is_written(made, tmp_path, monkeypatch):
+    folder = tmp_path / "index"
+    shutil.copytree(made, folder)
+    usage = namedtuple("usage", "total used free")
+    with Index.open(folder, ToyTokens()) as index:
+        there = index.hashes()
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1, 1, 10**6))
+        with pytest.raises(EngineError, match="make room, then run it again"):
+            index.add(after())
+        assert index.hashes() == there and index.search("jazz")
+        with pytest.raises(EngineError, match="make room"):
+            Index.create(
+                tmp_path / "other", ToyTokens(), Scorer(toy_map(), per="token")
+            )
+        monkeypatch.undo()
+        index.add(after())
+        assert index.hashes() == wanted_of("index")
+    with pytest.raises(FileNotFoundError):
+        Index.open(tmp_path / "other", ToyTokens())
+
+
+# a server
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setattr(client, "PAUSE", 0.01)
+    monkeypatch.setattr(client, "SECONDS", 1)
+    with fake_qdrant() as server:
+        yield server
+
+
+def test_an_index_on_a_server_is_the_one_in_a_folder(server, made, tmp_path, scorer):
+    shutil.copytree(made, tmp_path / "index")
+    with Index.open(tmp_path / "index", ToyTokens()) as index:
+        wanted = scores(index, QUERIES, where=[condition("year<2700")])
+    place = f"{server.address}/mine"
+    with Index.create(place, ToyTokens(), scorer) as index:
+        index.add(before())
+        assert index.info()["place"] == place
+    with Index.open(place, ToyTokens()) as index:
+        found = scores(index, QUERIES, where=[condition("year<2700")])
+        assert index.delete(["d1"]) == 1 and len(index) == len(before()) - 1
+    same = found.keys() & wanted.keys()
+    assert len(same) > 0.9 * len(wanted)  # equal scores may stand for each other
+    for key in same:
+        np.testing.assert_allclose(found[key], wanted[key], atol=1e-5)
+    with pytest.raises(FileNotFoundError, match="no index at .*/other"):
+        Index.open(f"{server.address}/other", ToyTokens())
+
+
+def test_a_server_that_is_not_there_is_said(server, monkeypatch):
+    server.stop()
+    with pytest.raises(EngineError, match="is the server there") as told:
+        Index.open(server.address, ToyTokens())
+    assert server.address in str(told.value) and "\n" not in str(told.value)
+
+
+def test_a_server_that_sleeps_is_asked_again_and_then_given_up(server, scorer):
+    asked = []
+
+    def sleep(path):
+        asked.append(path)
+        time.sleep(1.5)
+        return 500
+
+    with Index.create(server.address, ToyTokens(), scorer) as index:
+        index.add(before()[:100])
+        server.fault = sleep
+        with pytest.raises(EngineError, match="time"):
+            len(index)
+        assert len(asked) == client.TRIES
+        server.fault = lambda path: None
+        assert len(index) == 100
+
+
+def test_a_server_that_restarts_in_mid_write_loses_nothing(server, scorer):
+    with Index.create(server.address, ToyTokens(), scorer) as index:
+        port, local, calls = server.server_port, server.local, []
+
+        def restart(path):
+            calls.append(path)
+            if len(calls) == 30:
+                threading.Thread(target=again).start()
+            return 503 if len(calls) >= 30 else None
+
+        def again():
+            server.stop()
+            later.append(FakeQdrant(port, local))
+
+        later = []
+        server.fault = restart
+        assert index.add(before()[:600]) == 600
+        assert len(calls) >= 30
+        assert index.hashes() == {p.id: payload_of(p)["hash"] for p in before()[:600]}
+        later[0].stop()
+
+
+def test_a_server_that_dies_in_mid_write_keeps_what_was_acknowledged(server, scorer):
+    with Index.create(server.address, ToyTokens(), scorer) as index:
+        calls, told = [], []
+
+        def die(path):
+            calls.append(path)
+            return 503 if len(calls) >= 30 else None
+
+        server.fault = die
+        with pytest.raises(EngineError, match="What was acknowledged is kept"):
+            index.add(before(), told.append)
+        server.fault = lambda path: None
+        assert 0 < told[-1] < len(before())
+        assert {p.id for p in before()[: told[-1]]} <= index.hashes().keys()
+        index.add(before())
+        assert index.hashes() == {p.id: payload_of(p)["hash"] for p in before()}
+
+
+def test_a_key_that_is_refused_is_said_at_once(server, scorer):
+    asked = []
+    server.fault = lambda path: asked.append(path) or 403
+    with pytest.raises(EngineError, match="403.*QRR_ENGINE_KEY"):
+        Index.create(server.address, ToyTokens(), scorer)
+    assert len(asked) == 1

@@ -15,7 +15,9 @@ from qrr_lib.engine.words import Sparse
 
 PAGE = 256  # points read at a time
 POINTS_A_REQUEST = 16  # a server takes 32 MB at a time
-TRIES, SECONDS = 4, 10  # the first pause is half a second, then twice as long each time
+TRIES = 4
+SECONDS = 10  # that an answer may take
+PAUSE = 0.5  # seconds before the second try, then twice as long each time
 
 
 class ClientStore:
@@ -81,7 +83,7 @@ class ClientStore:
         errors = package("qdrant_client.http.exceptions", "engine")
         for attempt in range(TRIES):
             if attempt:
-                time.sleep(0.25 * 2**attempt)
+                time.sleep(PAUSE * 2 ** (attempt - 1))
             try:
                 return call(*arguments, **options)
             except errors.ResponseHandlingException as error:

@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from qrr_lib.engine.client import SECONDS, ClientStore
+from qrr_lib.engine import client as server
+from qrr_lib.engine.client import ClientStore
 from qrr_lib.engine.extra import EngineError, package
 from qrr_lib.engine.stores import LOCK, POINTS, EdgeStore, Point, locked
 from qrr_lib.files import say, setting
@@ -86,7 +87,7 @@ def _client(target) -> dict:
         return {"client": target, "place": place, "name": COLLECTION, "ours": False}
     address = urlsplit(target)
     name = address.path.strip("/") or COLLECTION
-    options = {"timeout": SECONDS, "check_compatibility": False}
+    options = {"timeout": server.SECONDS, "check_compatibility": False}
     options["api_key"] = setting("QRR_ENGINE_KEY")
     port = address.port or (443 if address.scheme == "https" else 6333)
     url = f"{address.scheme}://{address.hostname}:{port}"

@@ -242,7 +242,11 @@ class EdgeStore:
         self._do(self.shard.update, make(field_key(field), kind))
 
     def optimise(self) -> None:
-        """Merge what was written piece by piece, and forget what was deleted."""
+        """Merge what was written piece by piece, and forget what was deleted; where
+        there is room to write it anew.
+        """
+        if shutil.disk_usage(self.folder).free < ROOM + self.size():
+            return
         self._do(self.shard.optimize)
         self._do(self.shard.flush)
 
