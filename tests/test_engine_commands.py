@@ -15,7 +15,6 @@ from qrr_lib import TextEmbedder
 from qrr_lib.course import cli
 
 pytest.importorskip("qdrant_edge")
-pytest.importorskip("bs4")
 
 from qrr_lib.engine import Index
 

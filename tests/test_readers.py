@@ -72,8 +72,9 @@ def write_parquet(path, rows) -> None:
 def test_a_folder_of_mixed_files(tmp_path):
     (tmp_path / "deep").mkdir()
     (tmp_path / "plain.txt").write_bytes(b"\xef\xbb\xbfJust text.")
-    (tmp_path / "deep" / "notes.md").write_bytes("# On *phase* #\r\n\nÜber.".encode())
-    page = "<title>A  page</title><p>one <b>qu</b>bit<p>two<script>no</script>"
+    (tmp_path / "deep" / "notes.md").write_bytes("# On *phase*\r\n\nÜber.".encode())
+    page = "<title>A  page</title><p>one <b>qu</b>bit<p>two<script>no</script></p>"
+    page += "<div>three</div>four<ul><li>five<!-- no --><li>six</ul>"
     (tmp_path / "page.HTML").write_text(page, encoding="utf-8")
     write_pdf(tmp_path / "paper.pdf", ["page one", "page two"], title="A paper")
     write_docx(tmp_path / "minutes.docx")
@@ -90,7 +91,14 @@ def test_a_folder_of_mixed_files(tmp_path):
     }
     assert documents["plain.txt"].text == "Just text."
     assert documents["deep/notes.md"].text.endswith("Über.")
-    assert documents["page.HTML"].text == "one qubit\ntwo"
+    assert documents["page.HTML"].text.split("\n") == [
+        "one qubit",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+    ]
     assert documents["paper.pdf"].text.split("\f") == ["page one", "page two", ""]
     minutes = documents["minutes.docx"].text.split("\n\n")
     assert minutes == ["First things first.", "left\tright", "Last things last."]
@@ -138,6 +146,11 @@ def test_all_tables_give_the_same_documents(tmp_path, kind, packed):
         WholeDocument(row["id"], row["title"], row["text"], source, more)
         for row, more in zip(ROWS, fields)
     ]
+
+
+def test_a_page_of_any_depth_is_read(tmp_path):
+    (tmp_path / "a.html").write_text("<p><b>a&amp;b" * 9000, encoding="utf-8")
+    assert read(tmp_path)[0]["a.html"].text == "\n".join(["a&b"] * 9000)
 
 
 def test_a_text_may_be_packed(tmp_path):
@@ -353,6 +366,7 @@ TEXTS = {
     "no spaces": "".join(chr(0x4E00 + i) + "。" * (i % 5 == 0) for i in range(90)),
     "lists": "\n\n".join(f"- {i}.{i + 1}.\n- {i}!" for i in range(50)),
     "pages": "\f".join(SENTENCES),
+    "one word and spaces": "".join(f"y{i}" for i in range(90)) + " " * 900,
 }
 
 

@@ -12,6 +12,7 @@ import logging
 import re
 import zipfile
 from collections.abc import Iterator
+from html.parser import HTMLParser
 
 from qrr_lib.engine.extra import package
 
@@ -19,8 +20,10 @@ MOST_BYTES = 100_000_000  # of a file that is one document, unpacked
 NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?")
 PLAIN = {"_id", "id", "title", "text"}  # columns that are no numbers
 Rows = Iterator[tuple[str, dict | ValueError]]  # where, and the row
-UNSEEN = ["script", "style", "template"]  # elements of a page
-WITHIN = "a abbr b big cite code em i kbd mark q s small span strong sub sup tt u wbr"
+UNSEEN = ("script", "style", "template", "title")  # elements not in a page's text
+WITHIN = (  # elements that break no line
+    "a abbr b big cite code em i kbd mark q s small span strong sub sup tt u".split()
+)
 
 
 def _utf8(data: bytes, line: int = 1) -> str:
@@ -37,19 +40,42 @@ def _utf8(data: bytes, line: int = 1) -> str:
 
 def _plain(data: bytes) -> tuple[str, str]:
     text = _utf8(data)
-    heading = re.search(r"^# +(.+?)[ #\r]*$", text, re.MULTILINE)  # Markdown's
+    heading = re.search(r"^# (.+)$", text, re.MULTILINE)  # Markdown's
     return heading[1] if heading else "", text
 
 
+class _Page(HTMLParser):
+    """Collects title and text of a page as it is read."""
+
+    def __init__(self):
+        super().__init__()
+        self.title, self.text, self.inside = "", [], None
+
+    def handle_starttag(self, tag, attributes):
+        if tag in UNSEEN:
+            self.inside = self.inside or tag
+        elif tag not in WITHIN:
+            self.text.append("\n")
+
+    def handle_endtag(self, tag):
+        if tag == self.inside:
+            self.inside = None
+        elif tag not in WITHIN:
+            self.text.append("\n")
+
+    def handle_data(self, data):
+        if self.inside is None:
+            self.text.append(data)
+        elif self.inside == "title":
+            self.title = self.title or data  # an SVG may have others
+
+
 def _html(data: bytes) -> tuple[str, str]:
-    page = package("bs4", "engine").BeautifulSoup(_utf8(data), "html.parser")
-    title = page.title.extract().get_text() if page.title else ""
-    for tag in page(UNSEEN):
-        tag.decompose()
-    for tag in page(WITHIN.split()):
-        tag.unwrap()
-    page.smooth()  # what stood within a line is one string again
-    return title, page.get_text("\n", strip=True)
+    page = _Page()
+    page.feed(_utf8(data))
+    page.close()
+    lines = map(str.strip, "".join(page.text).splitlines())
+    return page.title, "\n".join(filter(None, lines))
 
 
 def _pdf(data: bytes) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from qrr_lib.engine.passage import Passage
 from qrr_lib.engine.readers import WholeDocument
 
+AT_ONCE = 100  # texts whose word pieces are counted in one call
 OVERLAP = 0.2  # of a passage that the next one says again, at most
 CHARACTERS = 20  # of a text count as a word piece, at least: "xxxxxxx…" may be one
 # after a blank line, after . ! ? before anything but a small letter, after 。！？
@@ -24,8 +25,12 @@ def word_pieces(embedder) -> tuple[Count, int]:
     limit = embedder.model.max_seq_length - tokenizer.num_special_tokens_to_add()
 
     def count(texts: list[str]) -> list[int]:
-        read = tokenizer(texts, add_special_tokens=False, verbose=False)
-        return [len(pieces) for pieces in read["input_ids"]]
+        counts = []
+        for i in range(0, len(texts), AT_ONCE):
+            some = texts[i : i + AT_ONCE]
+            read = tokenizer(some, add_special_tokens=False, verbose=False)
+            counts += map(len, read["input_ids"])
+        return counts
 
     return count, limit
 
@@ -44,11 +49,12 @@ def cut(document: WholeDocument, count: Count, limit: int) -> Iterator[Passage]:
         title = title[a:b].strip()
     room = max(limit - sum(count([title])), 1)
     spans = _passages(_pieces(text, count, room), room) or [(0, 0)]
+    paged, page, place = "\f" in text, 1, 0
     for number, (start, end) in enumerate(spans, 1):
-        page = {"page": 1 + text.count("\f", 0, start)} if "\f" in text else {}
+        page, place = page + text.count("\f", place, start), start
+        fields = document.fields | ({"page": page} if paged else {})
         said = text[start:end].replace("\f", "\n").strip()
-        key, fields = f"{document.id}#{number}", page | document.fields
-        yield Passage(key, title, said, document.source, fields)
+        yield Passage(f"{document.id}#{number}", title, said, document.source, fields)
 
 
 def split_id(passage_id: str) -> tuple[str, int]:
@@ -59,31 +65,37 @@ def split_id(passage_id: str) -> tuple[str, int]:
 
 def _pieces(text: str, count: Count, room: int) -> list[tuple[int, int, int]]:
     """(start, end, word pieces) of the sentences, in order; one that is longer than
-    `room` is halved, at a space if there is one.
+    `room` is cut at spaces, if there are any.
     """
+    most = room * CHARACTERS
     cuts = [0, *(found.end() for found in BREAK.finditer(text)), len(text)]
     todo, done = list(zip(cuts, cuts[1:])), []
     while todo := [(a, b) for a, b in todo if text[a:b].strip()]:
-        halves = []
-        for (a, b), size in zip(todo, count([text[a:b] for a, b in todo])):
-            size = max(size, (b - a) // CHARACTERS)
-            if size <= room or b - a < 2:
+        short = [(a, b) for a, b in todo if b - a <= most]
+        sizes = dict(zip(short, count([text[a:b] for a, b in short])))
+        again = []
+        for a, b in todo:
+            size = max(sizes.get((a, b), 0), (b - a) // CHARACTERS)
+            if b - a < 2 or (size <= room and b - a <= most):
                 done.append((a, b, size))
             else:
-                middle = _middle(text, a, b)
-                halves += [(a, middle), (middle, b)]
-        todo = halves
+                again += _parts(text, a, b, 1 + max(1, round(1.1 * size / room)))
+        todo = again
     return sorted(done)
 
 
-def _middle(text: str, a: int, b: int) -> int:
-    """The place after the space that is nearest the middle, else the middle."""
-    middle = (a + b) // 2
-    after = SPACE.search(text, middle, b)
-    if after and after.end() < b:
-        return after.end()
-    before = max(text.rfind(space, a, middle) for space in (" ", "\n"))
-    return before + 1 if before > a else middle
+def _parts(text: str, a: int, b: int, parts: int) -> list[tuple[int, int]]:
+    """(start, end) of so many parts, about equal, each after a space where one is
+    near.
+    """
+    cuts, step = [a], (b - a) / parts
+    for i in range(1, parts):
+        place = a + max(1, int(i * step))
+        space = SPACE.search(text, place, int(place + step))
+        place = space.end() if space and space.end() < b else place
+        if cuts[-1] < place < b:
+            cuts.append(place)
+    return list(zip(cuts, [*cuts[1:], b]))
 
 
 def _passages(pieces: list[tuple[int, int, int]], room: int) -> list[tuple[int, int]]:
