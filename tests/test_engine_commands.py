@@ -211,8 +211,8 @@ def test_delete_takes_documents_and_passages(run, embedder):
 @pytest.mark.parametrize(
     "words, said",
     [
-        ("search x --index nowhere", "no index in nowhere"),
-        ("info docs", "no index in docs"),
+        ("search x --index nowhere", "no index"),
+        ("info docs", "no index"),
         ("search x --index my.index --where year", "no condition"),
         ("search x --index my.index --mode trained", "--mode has no meaning"),
         ("search x --where year>1", "--where has no meaning"),
