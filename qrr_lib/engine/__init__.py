@@ -2,16 +2,17 @@
 `[engine]`).
 
 passage: what is kept, and conditions · words: sparse vectors and statistics · tokens:
-how token states are kept · stores, client, places: Qdrant in this process or on a
-server · finder: candidates · index: all of it · readers, formats, passages: files in ·
-extra: packages asked for when they are used · milvus, blocks, bulk: the first edition's
-way (extra `[scale]`)
+how token states are kept · stores, edge, client, places: Qdrant in this process or on
+a server · finder: candidates, hits · about, index: all of it · readers, formats,
+passages: files in · extra: packages asked for when they are used · milvus, blocks,
+bulk: the first edition's way (extra `[scale]`)
 """
 
 from qrr_lib.lazy import lazy_names
 
 HOMES = {
-    "index": "Hit Index",
+    "index": "Index",
+    "finder": "Hit",
     "passage": "Passage condition",
     "milvus": "MilvusIndex",
     "bulk": "embed_files",

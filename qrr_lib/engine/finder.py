@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from qrr_lib.engine.passage import is_number
@@ -11,7 +13,24 @@ from qrr_lib.rank.mix import Candidates
 from qrr_lib.rank.states import States
 
 COUNTED = 200_000  # passages whose words are counted; so many are a fair sample
+SHOWN = ["title", "text", "source", "fields"]
 MORE = 1.2  # passages found by words for one that is kept: the engine's BM25 is rough
+
+
+class Hit(NamedTuple):
+    """One line of a result: `rank` after and `first_rank` (by cosine) before mixing,
+    both from 1; `signals` are the scores that were mixed, in their own units.
+    """
+
+    id: str
+    rank: int
+    first_rank: int
+    score: float
+    signals: dict[str, float]
+    title: str
+    text: str
+    source: str
+    fields: dict
 
 
 class Finder:
@@ -38,11 +57,12 @@ class Finder:
         hashes, so the first `COUNTED` passages are a random sample.
         """
         if self._statistics is None:
-            self._statistics = Statistics(self.average)
+            counts = Statistics(self.average)
             for page in self.store.scroll([], ["words", "pieces"]):
-                self.count(page)
-                if self._statistics.passages >= COUNTED:
+                counts.count([p.vectors for p in page if p.id != self.about])
+                if counts.passages >= COUNTED:
                     break
+            self._statistics = counts
         return self._statistics
 
     def count(self, points: list[Point], times: int = 1) -> None:
@@ -130,3 +150,16 @@ def _table(query_ids: list[str], found: list) -> Candidates:
         for name in names:
             signals[name][q, : len(points)] = scores[name]
     return Candidates(query_ids, list(place), rows, signals)
+
+
+def hits(found: Candidates, payloads: dict, weights, k: int) -> list[Hit]:
+    """The best k of one query's candidates."""
+    if not found.doc_ids:
+        return []
+    mixed, lines = found.mix(weights), []
+    for rank, i in enumerate(found.order(mixed)[0][:k], 1):
+        key = found.doc_ids[found.rows[0, i]]
+        signals = {name: float(s[0, i]) for name, s in found.signals.items()}
+        shown = [payloads[key][name] for name in SHOWN]
+        lines.append(Hit(key, rank, int(i) + 1, float(mixed[0, i]), signals, *shown))
+    return lines

@@ -4,16 +4,18 @@
 
 from __future__ import annotations
 
-import base64
-import tempfile
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import NamedTuple
 
 from qrr_lib.checks import checked_queries, whole_number
-from qrr_lib.encode.angles import load_source, save_source
-from qrr_lib.engine.finder import Finder
+from qrr_lib.engine.about import (
+    ABOUT,
+    about_point,
+    check_same,
+    kept_scorer,
+    new_about,
+    read_about,
+)
+from qrr_lib.engine.finder import SHOWN, Finder, Hit, hits
 from qrr_lib.engine.passage import (
     Passage,
     check_condition,
@@ -29,26 +31,6 @@ from qrr_lib.rank.codecs import TEXTS_A_BLOCK
 from qrr_lib.rank.explain import TokenMatch, matches
 from qrr_lib.rank.mix import Candidates
 from qrr_lib.rank.scorer import Scorer
-
-FORMAT = 1
-ABOUT = str(uuid.UUID(int=1))  # the point that says what the index is
-SHOWN = ["title", "text", "source", "fields"]
-
-
-class Hit(NamedTuple):
-    """One line of a result: `rank` after and `first_rank` (by cosine) before mixing,
-    both from 1; `signals` are the scores that were mixed, in their own units.
-    """
-
-    id: str
-    rank: int
-    first_rank: int
-    score: float
-    signals: dict[str, float]
-    title: str
-    text: str
-    source: str
-    fields: dict
 
 
 class Index:
@@ -83,11 +65,10 @@ class Index:
         Raises ValueError if something is there already.
         """
         kind = tokens_named(tokens, embedder, scorer)
-        about = {"format": FORMAT, "tokens": tokens, **kind.belongs_to(), "average": 0}
-        about |= _settings(kind.scorer)
+        about = new_about(tokens, kind)
         width = kind.width and (kind.width, kind.kind)
         layout = {"dense": embedder.dim, "tokens": width}
-        return cls(place, make_store(place, layout, _about_point(about)), kind, about)
+        return cls(place, make_store(place, layout, about_point(about)), kind, about)
 
     @classmethod
     def open(cls, place, embedder, scorer: Scorer | None = None) -> Index:
@@ -98,10 +79,10 @@ class Index:
         """
         store = open_store(place)
         try:
-            about = _read_about(place, store)
-            _check_same(place, about, {"model": embedder.name})
-            kind = tokens_named(about["tokens"], embedder, scorer or _scorer(about))
-            _check_same(place, about, kind.belongs_to())
+            about = read_about(place, store)
+            check_same(place, about, {"model": embedder.name})
+            kind = tokens_named(about["tokens"], embedder, scorer or kept_scorer(about))
+            check_same(place, about, kind.belongs_to())
         except Exception:
             store.close()
             raise
@@ -213,9 +194,11 @@ class Index:
         return points
 
     def _set_average(self, average: float) -> None:
-        """Fix the length that words are weighed by, from the first block."""
-        self.about["average"] = average or 1.0
-        self.store.upsert([_about_point(self.about)])
+        """Fix the length that words are weighed by, unless another process did so."""
+        there = read_about(self.place, self.store)["average"]
+        self.about["average"] = there or average or 1.0
+        if not there:
+            self.store.upsert([about_point(self.about)])
         self.finder = Finder(self.store, self.kind, self.about["average"], ABOUT)
 
     def delete(self, ids: Iterable[str]) -> int:
@@ -245,25 +228,12 @@ class Index:
         return self.finder.candidates(queries, whole_number("k", k), where, keep)
 
     def search(
-        self,
-        query: str,
-        k: int = 10,
-        where: list | None = None,
-        candidates: int = 100,
+        self, query: str, k: int = 10, where: list | None = None, candidates: int = 100
     ) -> list[Hit]:
         """The best k passages by the mixed score (fewer if fewer are found)."""
         most = max(whole_number("k", k), candidates)
         found, payloads = self._candidates({"": query}, most, where, SHOWN)
-        if not found.doc_ids:
-            return []
-        mixed = found.mix(self.weights)
-        hits = []
-        for rank, i in enumerate(found.order(mixed)[0][:k], 1):
-            key = found.doc_ids[found.rows[0, i]]
-            signals = {name: float(s[0, i]) for name, s in found.signals.items()}
-            shown = [payloads[key][name] for name in SHOWN]
-            hits.append(Hit(key, rank, int(i) + 1, float(mixed[0, i]), signals, *shown))
-        return hits
+        return hits(found, payloads, self.weights, k)
 
     def explain(self, query: str, key: str) -> list[TokenMatch]:
         """Say which token of the query met which token of a passage; with "states",
@@ -278,52 +248,3 @@ class Index:
         asked, document = states[:1], states[1:]
         weights = self.finder.weights(asked)
         return matches(self.kind, self.embedder, asked, document, weights)
-
-
-def _settings(scorer: Scorer) -> dict:
-    """What makes the scorer again, its map as a safetensors file in base64."""
-    about = {"similarity": scorer.codec.similarity.name, "idf": scorer.idf}
-    about["interaction"] = scorer.interaction
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "map.safetensors"
-        try:
-            save_source(scorer.angles, path)
-        except ValueError:  # no angle source of ours, or (full tokens) none is needed
-            return about
-        return about | {"map": base64.b64encode(path.read_bytes()).decode()}
-
-
-def _scorer(about: dict) -> Scorer | None:
-    if "map" not in about:
-        return None
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "map.safetensors"
-        path.write_bytes(base64.b64decode(about["map"]))
-        angles = load_source(path)[0]
-    options = {name: about[name] for name in ("similarity", "interaction", "idf")}
-    return Scorer(angles, per="token", **options)
-
-
-def _about_point(about: dict) -> Point:
-    return Point(ABOUT, {}, {"about": about})
-
-
-def _read_about(place, store) -> dict:
-    found = store.retrieve([ABOUT], ["about"])
-    about = found[0].payload.get("about", {}) if found else {}
-    if about.get("format") != FORMAT:
-        raise ValueError(
-            f"what is at {place} is no index of this library (or of another edition): "
-            "take another place, or index again"
-        )
-    return about
-
-
-def _check_same(place, about: dict, here: dict) -> None:
-    for name, value in here.items():
-        if about[name] != value:
-            raise ValueError(
-                f"the index at {place} belongs to another {name.split('_')[0]} ({name} "
-                f"{about[name][:12]}, here {value[:12]}): its states cannot be "
-                "compared; open it with that one, or index again"
-            )

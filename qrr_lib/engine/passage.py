@@ -52,6 +52,9 @@ def payload_of(passage: Passage) -> dict:
             json.dumps(dict(passage.fields), allow_nan=False, default=str)
         )
         kept = passage._asdict() | {"fields": fields}
+        truths = {name: one for name, one in fields.items() if isinstance(one, bool)}
+        if truths:  # Edge 0.9 takes a truth value that is asked for for a number
+            kept["truths"] = {name: f"{one}".lower() for name, one in truths.items()}
         text = json.dumps(kept, sort_keys=True, ensure_ascii=False)
         digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     except (TypeError, ValueError) as error:

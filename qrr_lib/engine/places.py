@@ -1,5 +1,5 @@
-"""From a place, "folder" or "http://host:6333/name", to the store that keeps an index
-there (lesson 14).
+"""From a place, "folder" or "http://host:6333/name", to the store of an index there
+(lesson 14).
 """
 
 from __future__ import annotations
@@ -9,89 +9,75 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from qrr_lib.engine import client as server
-from qrr_lib.engine.client import ClientStore
+from qrr_lib.engine.edge import LOCK, POINTS, EdgeStore, locked
 from qrr_lib.engine.extra import EngineError, package
-from qrr_lib.engine.stores import LOCK, POINTS, EdgeStore, Point, locked
+from qrr_lib.engine.stores import Point, Store
 from qrr_lib.files import say, setting
 
 COLLECTION = "qrr"  # unless an address names another
+LOCAL = "meta.json"  # qdrant-client's local mode made a folder that holds it
 
 
-def make_store(place, layout: dict, first: Point):
-    """Make the store of an index; ValueError if the place holds something already."""
-    target = _target(place)
-    if isinstance(target, Path):
-        _check_free(target)
-    if isinstance(target, Path) and _has_edge():
-        return EdgeStore.make(target, layout, first)
-    options = _client(target)
-    client, name = options["client"], options["name"]
-    try:
-        there = ClientStore(client, options["place"], name, ours=False)
-    except FileNotFoundError:
-        return ClientStore.make(layout, first, **options)
-    if there.count():
-        raise _taken(place)
-    return ClientStore.make(layout, first, **options)
+def make_store(place, layout: dict, first: Point) -> Store:
+    """Make the store of an index, with its first point; ValueError if the place holds
+    something already.
+    """
+    taken = ValueError(f"there is an index at {place} already: open that one")
+    if isinstance(place, (str, os.PathLike)) and "://" not in str(place):
+        folder = Path(place)
+        there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        if there & {POINTS, LOCAL}:
+            raise taken
+        if folder.is_file() or there - {LOCK, f"{POINTS}.begun"}:
+            raise ValueError(
+                f"{folder} is a file or holds other files: an index wants a folder of "
+                "its own"
+            )
+        if _has_edge():
+            return EdgeStore(folder, layout, first)
+    options = _client(place)
+    store = server.ClientStore(**options)
+    if store.there and store.count():
+        store.close()
+        raise taken
+    return server.ClientStore(**options, layout=layout, first=first)
 
 
-def open_store(place):
+def open_store(place) -> Store:
     """Open the store of an index; FileNotFoundError if there is none."""
-    target = _target(place)
-    if not isinstance(target, Path):
-        return ClientStore(**_client(target))
-    if (target / POINTS).is_dir():
-        return EdgeStore(target)
-    if (target / "meta.json").is_file():  # qdrant-client's local mode made it
-        return ClientStore(**_client(target))
-    raise FileNotFoundError(f"no index in {target}: make one first")
+    missing = FileNotFoundError(f"no index at {place}: make one first")
+    if isinstance(place, (str, os.PathLike)) and "://" not in str(place):
+        if (Path(place) / POINTS).is_dir():
+            return EdgeStore(Path(place))
+        if not (Path(place) / LOCAL).is_file():
+            raise missing
+    store = server.ClientStore(**_client(place))
+    if not store.there:
+        store.close()
+        raise missing
+    return store
 
 
-def _target(place):
-    """A folder as a Path, an address as text, a client as it is."""
-    if isinstance(place, str) and "://" in place:
-        if urlsplit(place).scheme not in ("http", "https"):
-            raise ValueError(f"{place} is no address: write http://host:6333")
-        return place
-    if isinstance(place, (str, os.PathLike)):
-        return Path(place)
-    return place
-
-
-def _check_free(folder: Path) -> None:
-    if (folder / POINTS).is_dir() or (folder / "meta.json").is_file():
-        raise _taken(folder)
-    ours = (LOCK, f"{POINTS}.begun")
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file: an index is a folder of its own")
-    if folder.is_dir() and (others := {p.name for p in folder.iterdir()} - set(ours)):
-        raise ValueError(
-            f"{folder} holds other files ({min(others)}, …): an index wants a folder "
-            "of its own"
-        )
-
-
-def _taken(place) -> ValueError:
-    return ValueError(f"there is an index at {place} already: open that one")
-
-
-def _client(target) -> dict:
+def _client(place) -> dict:
     """Arguments of `ClientStore` for an address, a folder or a client."""
-    QdrantClient = package("qdrant_client", "engine").QdrantClient
-    if isinstance(target, Path):
-        lock = locked(target)
-        client = QdrantClient(path=str(target))
-        return {"client": client, "place": target, "name": COLLECTION, "lock": lock}
-    if not isinstance(target, str):
-        place = "this client's server"
-        return {"client": target, "place": place, "name": COLLECTION, "ours": False}
-    address = urlsplit(target)
-    name = address.path.strip("/") or COLLECTION
-    options = {"timeout": server.SECONDS, "check_compatibility": False}
-    options["api_key"] = setting("QRR_ENGINE_KEY")
+    if not isinstance(place, (str, os.PathLike)):
+        return {"client": place, "place": "the client's server", "name": COLLECTION}
+    client = package("qdrant_client", "engine").QdrantClient
+    if "://" not in str(place):
+        options = {"lock": locked(Path(place)), "client": client(path=str(place))}
+        return {"place": str(place), "name": COLLECTION} | options
+    address = urlsplit(place)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        raise ValueError(f"{place} is no address: write http://host:6333")
     port = address.port or (443 if address.scheme == "https" else 6333)
-    url = f"{address.scheme}://{address.hostname}:{port}"
-    return {"client": QdrantClient(url, **options), "place": target, "name": name}
+    options = {"timeout": server.SECONDS, "api_key": setting("QRR_ENGINE_KEY")}
+    options |= {"url": f"{address.scheme}://{address.hostname}:{port}"}
+    made = client(check_compatibility=False, **options)
+    return {
+        "client": made,
+        "place": place,
+        "name": address.path.strip("/") or COLLECTION,
+    }
 
 
 def _has_edge() -> bool:
