@@ -19,7 +19,6 @@ from qrr_lib.learn import (
 )
 from qrr_lib.rank import (
     Vectors,
-    bm25_run,
     judged_candidates,
     reciprocal_rank_fusion,
     unjudged_at,
@@ -127,15 +126,6 @@ def small_collection() -> Collection:
         "test": {"e1": {"d1": 1}, "e2": {"d4": 1, "d3": 0}},
     }
     return Collection("small", docs, queries, qrels)
-
-
-def test_bm25_finds_words():
-    c = small_collection()
-    run = bm25_run(c, {**c.queries, "odd": "the of"}, k=3)
-    assert all(len(found) == 3 for found in run.values())
-    assert set(run.pop("odd").values()) == {0.0}
-    best = {qid: next(iter(found)) for qid, found in run.items()}
-    assert best == {"t1": "d1", "t2": "d2", "e1": "d1", "e2": "d4"}
 
 
 def test_audit_and_regimes():

@@ -29,7 +29,8 @@ def light():
     from qrr_lib.serve.course_service import course_modes
 
     modes, texts, notes = course_modes("all-MiniLM-L6-v2")
-    assert list(modes) == list(notes) == ["late-interaction", "one-state", "cosine"]
+    names = ["hybrid", "late-interaction", "one-state", "cosine"]
+    assert list(modes) == list(notes) == names
     return modes, texts, make_citer(modes["cosine"].embedder, texts)
 
 

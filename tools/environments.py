@@ -21,6 +21,7 @@ CONDA_NAMES = {
     "huggingface-hub": "huggingface_hub",
     "ir-measures": None,
     "bm25s": None,
+    "PyStemmer": "pystemmer",
     "pennylane": None,
     "onnxruntime": None,
     "onnxscript": None,

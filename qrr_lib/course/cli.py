@@ -8,7 +8,7 @@ from qrr_lib.course import commands, engine_commands
 COLLECTION = "course, a folder in BEIR layout, or a name in QRR_COLLECTIONS_DIR"
 OPTIONAL = {"nargs": "?", "default": "course"}
 SEARCHING = {
-    "--mode": {"choices": list(commands.MODES), "default": "tokens"},
+    "--mode": {"choices": list(commands.MODES), "default": "hybrid"},
     "--alpha": {"type": float},
     "-k": {"type": int, "default": 8},
     "--backend": {"default": "torch"},
@@ -62,9 +62,10 @@ COMMANDS = {  # what a command does: its arguments
     },
 }
 HELP = {
-    "--mode": "one state per token (default), or one per text by a trained or an "
-    "untrained head",
-    "--alpha": "weight of cosine, 0 to 1 (default 0.15 for tokens, else 0.5)",
+    "--mode": "what finds and orders: words, vectors and token states (default), or "
+    "vectors and states per token, or per text by a trained or an untrained head",
+    "--alpha": "weight of cosine beside states, 0 to 1; words then have none "
+    "(default 0.15 for tokens, else 0.5)",
     "-k": "how many documents to print (default 8)",
     "--backend": "torch, qiskit, pennylane or lightning (one state per text only)",
     "lesson": "number of the lesson, such as 05",

@@ -8,7 +8,7 @@ import functools
 import importlib
 
 import qrr_lib
-from qrr_lib import course, encode, learn
+from qrr_lib import course, encode, learn, rank
 from qrr_lib.course import engine_commands
 from qrr_lib.course.lines import printable
 from qrr_lib.course.reset import reset as restore
@@ -16,6 +16,7 @@ from qrr_lib.embed import model_spec
 from qrr_lib.files import say
 
 MODES = {
+    "hybrid": "words and vectors find; words, cosine and token states order",
     "tokens": "one state per token, 64 qubits each, nothing trained (lesson 09)",
     "trained": "one state per text, one qubit, head trained on the course's training "
     "queries (lesson 07)",
@@ -29,17 +30,18 @@ def demo(args) -> int:
     collection, reranker = _course_reranker(args)
     print(f"\nQuestion: {printable(args.query)}\n")
     _print_ranking(collection, reranker.search(args.query, k=args.k))
-    print(
-        f"\nfinal = {reranker.alpha:g} * cosine + {1 - reranker.alpha:g} * quantum; "
-        "'before' is the rank by cosine alone.\n"
-    )
+    weights = {name: w for name, w in reranker.weights.items() if w}
+    mix = " + ".join(f"{weight:g} * {name}" for name, weight in weights.items())
+    print(f"\nfinal = {mix}; 'before' is the rank among the candidates.\n")
     queries, qrels = collection.split("test"), collection.qrels["test"]
     print(f"nDCG@10 on the course corpus's {len(queries)} test queries:")
-    for mode in ("cosine", "untrained", "trained", "tokens"):
+    runs = {"words alone (BM25)": rank.bm25_run(collection, queries)}
+    for mode in ("cosine", "untrained", "trained", "tokens", "hybrid"):
         alpha = 1.0 if mode == "cosine" else None
         one = _reranker(collection, reranker.embedder, mode, alpha)
-        what = "cosine alone" if alpha else f"{MODES[mode]}, alpha = {one.alpha:g}"
-        value = qrr_lib.evaluate(one.run(queries), qrels, ["nDCG@10"])["nDCG@10"]
+        runs["cosine alone" if alpha else MODES[mode]] = one.run(queries)
+    for what, run in runs.items():
+        value = qrr_lib.evaluate(run, qrels, ["nDCG@10"])["nDCG@10"]
         print(f"  {value:.3f}  {what}")
     print(
         "\nLesson 06 says why the untrained head changes nothing, 08 why training it "
@@ -136,14 +138,16 @@ def _course_reranker(args):
 
 
 def _reranker(collection, embedder, mode: str, alpha=None, backend: str = "torch"):
-    if mode == "tokens":
+    first_stage = qrr_lib.Union() if mode == "hybrid" else None
+    if mode in ("tokens", "hybrid"):
         scorer = qrr_lib.Scorer(qrr_lib.QubitMap.shipped(embedder.name), per="token")
     else:
         head = qrr_lib.QubitAnglePredictor(embedder.dim, seed=0)
         if mode == "trained":
             head, _ = encode.course_head(embedder.name)
         scorer = qrr_lib.Scorer(head, backend=backend)
-    return qrr_lib.Reranker(embedder, scorer, alpha=alpha).index(collection)
+    made = qrr_lib.Reranker(embedder, scorer, first_stage, alpha)
+    return made.index(collection)
 
 
 def _head_scorer(args, embedder):
@@ -175,10 +179,11 @@ def _needs(module: str, extra: str):
 
 
 def _print_ranking(collection, ranked) -> None:
-    print("rank before  cosine  quantum   final  title")
+    print("rank before  cosine   words  states   final  title")
     for doc in ranked:
         ranks = f"{doc.rank:>4} {doc.first_rank:>6}"
-        scores = f"{doc.cosine:>7.4f} {doc.quantum:>8.4f} {doc.score:>7.4f}"
+        words = "      -" if doc.words is None else f"{doc.words:>7.4f}"
+        scores = f"{doc.cosine:>7.4f} {words} {doc.quantum:>7.4f} {doc.score:>7.4f}"
         print(f"{ranks} {scores}  {printable(collection.docs[doc.doc_id].title)}")
 
 

@@ -125,3 +125,52 @@ def token_heatmap(
     axis.set(xlabel="document tokens", ylabel="query tokens")
     axis.grid(False)
     axis.figure.colorbar(image, ax=axis, label="fidelity")
+
+
+def pareto(axis, points: dict[str, tuple], cost: str, measure: str = "nDCG@10") -> None:
+    """Quality against cost on a logarithmic axis: {label: (cost, value, low, high)}.
+
+    Points are numbered in the order given. A line joins those that nothing beats: no
+    other is as cheap and better.
+    """
+    edge = [
+        (paid, value)
+        for paid, value, *_ in points.values()
+        if not any(p <= paid and v > value for p, v, *_ in points.values())
+    ]
+    axis.plot(*zip(*sorted(edge)), color="0.6", linewidth=1, marker="", zorder=0)
+    for number, (paid, value, low, high) in enumerate(points.values(), 1):
+        error = [[value - low], [high - value]]
+        best = (paid, value) in edge
+        look = {"color": "C1" if best else "C0", "marker": "o" if best else "."}
+        axis.errorbar(paid, value, yerr=error, elinewidth=0.5, linestyle="", **look)
+        near = {"textcoords": "offset points", "xytext": (4, 3), "fontsize": 8}
+        axis.annotate(str(number), (paid, value), **near)
+    axis.set(xscale="log", xlabel=cost, ylabel=measure)
+
+
+def compare_figure(stored: dict, task: str = "scifact, all-MiniLM-L6-v2"):
+    """Rivals of `tools.bench.compare` in one picture, (figure, axes): quality against
+    bytes a text, vectors and words included, and against milliseconds a query.
+    """
+    entry, times = stored["collections"][task], stored["speed"]["ms a query"]
+    by_bytes, by_time = {}, {}
+    for name, row in entry["rivals"].items():
+        quality = (row[entry["measure"]], *row["interval"])
+        words, late = "BM25" in name or "words" in name, "bytes a token" in row
+        size = words * entry["bytes of words a text"]
+        paid = words * times["BM25, first stage"]
+        if not name.startswith("BM25"):
+            size += row.get("bytes a text", entry["bytes of a vector"])
+            paid += times["embedding the query"] + times["cosine, first stage"]
+        if late:
+            size += row["bytes a token"] * entry["tokens a document"]
+            paid += times[name.removeprefix("cosine + words + ")]
+            paid += words * times["words of the candidates"]
+        by_bytes[name], by_time[name] = (size, *quality), (paid, *quality)
+    figure, axes = new_figure(2, height=7.2)
+    pareto(axes[0], by_bytes, "bytes a text")
+    pareto(axes[1], by_time, "milliseconds a query")
+    names = "\n".join(f"{i:>2}  {name}" for i, name in enumerate(by_bytes, 1))
+    figure.supxlabel(names, x=0.02, ha="left", fontsize=7, family="monospace")
+    return figure, axes

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from qrr_lib.files import data_dir, setting
+from qrr_lib.files import data_dir, say, setting
 
 
 class Document(NamedTuple):
@@ -51,7 +51,7 @@ class Collection:
         union of `test_*` if it has no file.
         """
         if name not in self.qrels:
-            has = ", ".join(sorted(self.qrels))
+            has = ", ".join(sorted(self.qrels)) or "no judgements at all"
             raise ValueError(
                 f"collection {self.name!r} has no split {name!r}; it has {has}"
             )
@@ -73,8 +73,9 @@ def load_collection(name: str | os.PathLike = "course") -> Collection:
     FileNotFoundError
         Nothing has that name; the message says where it looked.
     ValueError
-        A malformed line (file and line number are named), an empty or duplicate id, or
-        a judgement of an absent query or document.
+        A malformed line (file and line number are named), an empty or duplicate id.
+
+    Judgements of absent documents or queries are left out, and counted on stderr.
     """
     places = [data_dir() / "course" if name == "course" else Path(name)]
     if root := setting("QRR_COLLECTIONS_DIR"):
@@ -102,9 +103,8 @@ def _read_beir(folder: Path) -> Collection:
         queries[key] = row.pop("text")
         info[key] = row
     for path in sorted((folder / "qrels").glob("*.tsv")):
-        split = qrels.setdefault(path.stem, {})
-        for qid, did, grade in _parsed(path, _judgement, queries, docs, after=1):
-            split.setdefault(qid, {})[did] = grade
+        rows = _parsed(path, _judgement, after=1)
+        qrels[path.stem] = _known(rows, queries, docs, path)
     parts = [judged for split, judged in qrels.items() if split.startswith("test_")]
     if parts and "test" not in qrels:
         qrels["test"] = {qid: grades for part in parts for qid, grades in part.items()}
@@ -138,7 +138,7 @@ def _row(line: bytes, taken: dict) -> tuple[str, dict]:
     return row.pop("_id"), row
 
 
-def _judgement(line: bytes, queries: dict, docs: dict) -> tuple[str, str, int]:
+def _judgement(line: bytes) -> tuple[str, str, int]:
     text = line.decode()
     try:
         qid, did, grade = text.rstrip("\r\n").split("\t")
@@ -146,21 +146,36 @@ def _judgement(line: bytes, queries: dict, docs: dict) -> tuple[str, str, int]:
     except ValueError:
         wanted = "expected query, document, grade with tabs between"
         raise ValueError(f"{wanted}, got {text!r}") from None
-    if qid not in queries or did not in docs:
-        judged = f"judges {qid!r}, {did!r}"
-        raise ValueError(f"{judged}, which the collection does not hold")
     return qid, did, grade
 
 
+def _known(rows: Iterable, queries: dict, docs: dict, source) -> dict[str, dict]:
+    """{query: {document: grade}} of what the collection holds; says what it leaves
+    out.
+    """
+    judged, absent = {}, 0
+    for qid, did, grade in rows:
+        if qid in queries and did in docs:
+            judged.setdefault(qid, {})[did] = grade
+        else:
+            absent += 1
+    if absent:
+        say(
+            f"{source}: left out {absent} judgements of documents or queries that the "
+            "collection does not hold; scores count what is there"
+        )
+    return judged
+
+
 def _read_ir_datasets(name: str, dataset) -> Collection:
-    docs, qrels = {}, {}
+    docs = {}
     for doc in dataset.docs_iter():
         text = doc.text if hasattr(doc, "text") else doc.default_text()
         docs[doc.doc_id] = Document(getattr(doc, "title", "") or "", text)
-    for row in dataset.qrels_iter():
-        qrels.setdefault(row.query_id, {})[row.doc_id] = row.relevance
     queries = {query.query_id: query.default_text() for query in dataset.queries_iter()}
-    return Collection(name, docs, queries, {"test": qrels})
+    judged = ((r.query_id, r.doc_id, r.relevance) for r in dataset.qrels_iter())
+    qrels = {"test": _known(judged, queries, docs, name)}
+    return Collection(name, docs, queries, qrels)
 
 
 def check_ids(ids: Iterable[str], known: Iterable[str] = (), done="added") -> None:

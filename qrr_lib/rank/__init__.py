@@ -1,8 +1,9 @@
 """Candidates, a mixed score, an order (lessons 05 to 09).
 
-first_stage, faiss_index, recall, words: what is worth reranking · states: encoded texts
-as ragged rows · codecs: texts to states, one per text or one per token · maxsim,
-scorer: states compared · mix: the mixed score · reranker, explain: the whole flow ·
+first_stage, faiss_index, recall, words, union: what is worth reranking · states:
+encoded texts as ragged rows · codecs: texts to states, one per text or one per token ·
+maxsim, scorer: states compared · mix: the mixed score · indexed, reranker, explain: the
+whole flow ·
 judged: candidates with judgements · token_store, token_index: token states in a folder
 · one_inner_product, hybrid_index: the same score in one stage · metrics: what an order
 is worth
@@ -15,18 +16,19 @@ __getattr__, __dir__, __all__ = lazy_names(
     {
         "first_stage": "FaissRetriever",
         "recall": "neighbour_recall noisy_copies",
-        "words": "bm25_run reciprocal_rank_fusion",
-        "mix": "Candidates",
+        "words": "BM25 bm25_run reciprocal_rank_fusion",
+        "union": "Union",
+        "mix": "Candidates RankedDocument",
         "judged": "JudgedCandidates Vectors embed_collection judge judged_candidates "
         "sweep",
         "states": "States",
         "scorer": "Scorer",
         "maxsim": "max_sim mean_sim",
-        "reranker": "RankedDocument Reranker",
+        "reranker": "Reranker",
         "explain": "TokenMatch",
         "token_index": "open_index",
         "one_inner_product": "HybridFeatures",
         "hybrid_index": "HybridIndex",
-        "metrics": "evaluate per_query relevant unjudged_at",
+        "metrics": "evaluate per_query read_run relevant unjudged_at",
     },
 )

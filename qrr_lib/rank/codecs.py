@@ -37,7 +37,8 @@ TOKENS_A_PRODUCT = 1024
 class TextCodec:
     """One state per text: embedding → angles → state. Parameters as in `Scorer`."""
 
-    default_alpha = 0.5
+    without_words = {"cosine": 0.5, "states": 0.5}
+    with_words = {"cosine": 0.4, "words": 0.2, "states": 0.4}
 
     def __init__(
         self,
@@ -80,7 +81,8 @@ class TextCodec:
 class TokenCodec:
     """One product state per token, kept as angle codes. Parameters as in `Scorer`."""
 
-    default_alpha = 0.15
+    without_words = {"cosine": 0.15, "states": 0.85}
+    with_words = {"cosine": 0.24, "words": 0.2, "states": 0.56}
 
     def __init__(self, angles, similarity: str = "local_fidelity"):
         self.angles, self.similarity = angles, similarity_named(similarity)

@@ -114,9 +114,14 @@ class FaissRetriever:
             hint = "set .ef_search" if self.kind == "hnsw" else "set .nprobe"
         raise ValueError(f"a {self.kind!r} index has no {name}; {hint}")
 
-    def add(self, ids: list[str], vectors: np.ndarray) -> None:
+    @property
+    def words(self) -> None:
+        """What scores words: nothing here."""
+        return None
+
+    def add(self, ids: list[str], vectors: np.ndarray, texts=None) -> None:
         """Add (N, D) float32 vectors under N new ids; the first call also trains the
-        IVF kinds.
+        IVF kinds. `texts` are not looked at.
 
         Raises ValueError, before anything is stored, for empty, duplicate or non-string
         ids, NaN, another width than before, or too few vectors to train on.
@@ -132,6 +137,13 @@ class FaissRetriever:
             self._set_effort()
         self._index.add(vectors)
         self.ids += ids
+
+    def find(self, vectors: np.ndarray, texts, k: int) -> list[dict[str, float]]:
+        """Each query's best k documents, as every first stage gives them: {document
+        id: cosine}, best first.
+        """
+        lines = zip(*self.search(vectors, k))
+        return [dict(zip(ids, map(float, scores))) for scores, ids in lines]
 
     def search(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, list[list[str]]]:
         """Find the k best documents for each of (Q, D) queries.

@@ -9,8 +9,8 @@ import numpy as np
 from qrr_lib.checks import checked_queries
 from qrr_lib.embed.collection import Collection, ids_and_texts
 from qrr_lib.rank.first_stage import FaissRetriever
+from qrr_lib.rank.mix import RankedDocument
 from qrr_lib.rank.one_inner_product import HybridFeatures
-from qrr_lib.rank.reranker import RankedDocument
 
 
 class HybridIndex:

@@ -4,6 +4,7 @@
 log2 discount (Järvelin & Kekäläinen 2002), reciprocal rank, average precision, recall.
 """
 
+import os
 from collections.abc import Mapping
 
 Run = Mapping[str, Mapping[str, float]]  # {query id: {document id: score}}
@@ -51,6 +52,21 @@ def unjudged_at(run: Run, qrels: Qrels, k: int = 10) -> float:
     """
     answered = {qid: judged for qid, judged in qrels.items() if run.get(qid)}
     return 1 - evaluate(run, answered, [f"Judged@{k}"])[f"Judged@{k}"]
+
+
+def read_run(path: str | os.PathLike) -> dict[str, dict[str, float]]:
+    """A run in TREC's format (query, Q0, document, rank, score, name a line): {query
+    id: {document id: score}}. ValueError for another file.
+    """
+    import ir_measures
+
+    run: dict[str, dict[str, float]] = {}
+    try:
+        for row in ir_measures.read_trec_run(os.fspath(path)):
+            run.setdefault(row.query_id, {})[row.doc_id] = row.score
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"{path} is no run in TREC's format: {error}") from None
+    return run
 
 
 def best_first(found: Mapping[str, float]) -> list[str]:

@@ -8,8 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
+
+SIGNALS = ("cosine", "words", "states")
+
+
+class RankedDocument(NamedTuple):
+    """One line of a result: `rank` after and `first_rank` before reranking, both from
+    1; scores in their own units, `words` None where no words were looked at.
+    """
+
+    doc_id: str
+    rank: int
+    first_rank: int
+    score: float
+    cosine: float
+    quantum: float
+    words: float | None = None
 
 
 @dataclass(frozen=True)
@@ -24,7 +41,7 @@ class Candidates:
         Candidates as positions in `doc_ids`, the first stage's best first; −1 where it
         found fewer than K.
     signals : {name: (Q, K) float array}
-        "cosine", "states", …
+        "cosine" in [−1, 1], "states" and, if words were looked at, "words" in [0, 1].
     """
 
     query_ids: list[str]
@@ -68,6 +85,30 @@ class Candidates:
             for qid, rows, s, order in ranked
         }
 
+    def best(
+        self, weights: float | Mapping[str, float], k: int
+    ) -> list[list[RankedDocument]]:
+        """The best k documents of every query (fewer where there are fewer)."""
+        scores, words = self.mix(weights), self.signals.get("words")
+        found = []
+        for q, order in enumerate(self.order(scores)):
+            columns = [i for i in order if self.rows[q, i] >= 0][:k]
+            found.append(
+                [
+                    RankedDocument(
+                        self.doc_ids[self.rows[q, i]],
+                        rank,
+                        int(i) + 1,
+                        float(scores[q, i]),
+                        float(self.signals["cosine"][q, i]),
+                        float(self.signals["states"][q, i]),
+                        None if words is None else float(words[q, i]),
+                    )
+                    for rank, i in enumerate(columns, 1)
+                ]
+            )
+        return found
+
 
 def checked_weights(weights: float | Mapping[str, float]) -> dict[str, float]:
     """{signal: weight} of a number α or a mapping; ValueError unless all lie in [0, 1]
@@ -76,6 +117,11 @@ def checked_weights(weights: float | Mapping[str, float]) -> dict[str, float]:
     if not isinstance(weights, Mapping):
         alpha = checked_alpha(weights)
         return {"cosine": alpha, "states": 1 - alpha}
+    if unknown := weights.keys() - set(SIGNALS):
+        raise ValueError(
+            f"there is no signal {', '.join(map(repr, unknown))}; there is "
+            f"{', '.join(SIGNALS)}"
+        )
     weights = {name: float(weight) for name, weight in weights.items()}
     together = sum(weights.values())
     if not (min(weights.values(), default=-1) >= 0 and abs(together - 1) <= 1e-6):

@@ -1,12 +1,11 @@
-"""The whole flow: candidates by cosine, a quantum-inspired score, a mix of both, a new
-order (lesson 06).
+"""The whole flow: candidates, a quantum-inspired score, a mix of signals, a new order
+(lesson 06).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,28 +14,17 @@ from qrr_lib.embed.collection import Collection, check_ids, ids_and_texts
 from qrr_lib.rank.codecs import TokenCodec
 from qrr_lib.rank.explain import TokenMatch, matches
 from qrr_lib.rank.first_stage import FaissRetriever
-from qrr_lib.rank.maxsim import TokenRarity
-from qrr_lib.rank.mix import Candidates, checked_alpha
+from qrr_lib.rank.indexed import IndexedDocuments
+from qrr_lib.rank.mix import Candidates, RankedDocument, checked_alpha, checked_weights
 from qrr_lib.rank.scorer import Scorer
 from qrr_lib.rank.states import States
 from qrr_lib.rank.token_store import read_store, write_store
+from qrr_lib.rank.words import BM25
 
 
-class RankedDocument(NamedTuple):
-    """One line of a result: `rank` after and `first_rank` before reranking, both from
-    1; scores in their own units.
-    """
-
-    doc_id: str
-    rank: int
-    first_rank: int
-    score: float
-    cosine: float
-    quantum: float
-
-
-class Reranker:
-    """α·cosine + (1−α)·similarity over the candidates of a first stage.
+class Reranker(IndexedDocuments):
+    """A weighted sum of cosine, similarity of states and words, over the candidates of
+    a first stage.
 
     Parameters
     ----------
@@ -44,37 +32,55 @@ class Reranker:
     scorer : Scorer
         May be shared: what belongs to the documents (how rare tokens are, a map fitted
         to them) is kept here.
-    first_stage : FaissRetriever or None
-        None makes a flat one.
+    first_stage : FaissRetriever, BM25, Union or None
+        None makes a flat `FaissRetriever`.
     alpha : float or None
-        Weight of cosine, in [0, 1]: 1 leaves the order of cosine, 0 takes the states'
-        alone. None takes the scorer's `default_alpha`.
+        Weight of cosine in α·cosine + (1−α)·similarity, in [0, 1]: 1 leaves the order
+        of cosine, 0 takes the states' alone.
+    weights : {signal: weight} or None
+        The same for any of "cosine", "states" and, if the first stage knows words,
+        "words"; they add up to 1. With neither, the scorer's `default_weights`.
     """
 
     def __init__(
         self,
         embedder,
         scorer: Scorer,
-        first_stage: FaissRetriever | None = None,
+        first_stage=None,
         alpha: float | None = None,
+        weights: Mapping[str, float] | None = None,
     ):
+        if alpha is not None and weights is not None:
+            raise ValueError("give alpha or weights, not both: alpha is one of them")
+        super().__init__(FaissRetriever() if first_stage is None else first_stage)
         self.embedder, self.scorer = embedder, scorer
-        self.first_stage = FaissRetriever() if first_stage is None else first_stage
-        self.alpha = scorer.default_alpha if alpha is None else alpha
-        self.rarity = TokenRarity()
-        self.doc_ids: list[str] = []
-        self._row: dict[str, int] = {}
+        usual = scorer.default_weights(words=self.first_stage.words is not None)
+        given = [value for value in (alpha, weights) if value is not None]
+        self.weights = given[0] if given else usual
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weight of every signal; may be changed between searches, nothing is indexed
+        anew. A number α stands for {"cosine": α, "states": 1 − α}.
+        """
+        return dict(self._weights)
+
+    @weights.setter
+    def weights(self, value: float | Mapping[str, float]) -> None:
+        self._weights = checked_weights(value)
+        if "words" in self._weights and self.first_stage.words is None:
+            raise ValueError(
+                "words need a first stage that knows them: first_stage=Union()"
+            )
 
     @property
     def alpha(self) -> float:
-        """Weight of cosine in the final score; may be changed between searches, nothing
-        is indexed anew.
-        """
-        return self._alpha
+        """Weight of cosine; setting it gives the rest to the states."""
+        return self._weights.get("cosine", 0.0)
 
     @alpha.setter
     def alpha(self, value: float) -> None:
-        self._alpha = checked_alpha(value)
+        self.weights = checked_alpha(value)
 
     def index(
         self,
@@ -88,7 +94,7 @@ class Reranker:
         opens them again. Returns self.
         """
         ids, texts = ids_and_texts(collection)
-        check_ids(ids, self._row)  # said before the texts are embedded: that takes long
+        check_ids(ids, self.doc_ids)  # now: embedding takes long
         if folder is not None:
             self._check_folder(folder)
         scorer, seen = self.scorer.fitted(self.embedder, texts)
@@ -99,7 +105,7 @@ class Reranker:
         else:
             vectors, states = zip(*blocks)
             vectors, states = np.concatenate(vectors), States.join(list(states))
-        self.add(ids, vectors, states)
+        self.add(ids, vectors, states, texts)
         self.scorer = scorer  # only now: a refused index leaves no fitted map behind
         return self
 
@@ -109,74 +115,64 @@ class Reranker:
                 "a folder holds token states: take Scorer(..., per='token'), or keep "
                 "one state per text in memory (folder=None)"
             )
-        if self._row:
+        if self.doc_ids:
             raise ValueError(
                 f"the index in {folder} is written once: index all documents in one "
                 "call, or keep them in memory (folder=None)"
             )
 
-    def add(self, ids: list[str], vectors: np.ndarray, states: States) -> Reranker:
-        """Index documents that are encoded already, as `scorer.encode_texts` gives
-        them. Returns self.
-        """
-        if len(states) != len(ids):
-            raise ValueError(f"{len(ids)} ids for the states of {len(states)} texts")
-        start = len(self.doc_ids)
-        joined = States.join([self.states, states]) if start else states
-        self.first_stage.add(ids, vectors)
-        self.states = joined
-        self.vectors = np.concatenate([self.vectors, vectors]) if start else vectors
-        self._row |= {key: start + i for i, key in enumerate(ids)}
-        self.doc_ids += ids
-        self.rarity.count(states)
-        return self
+    def candidates(
+        self, queries: Mapping[str, str], k: int = 100, given: Mapping | None = None
+    ) -> Candidates:
+        """Find and score: {query id: text} → candidates of each, with the signals
+        "cosine", "states" and, if the first stage knows words, "words".
 
-    def candidates(self, queries: Mapping[str, str], k: int = 100) -> Candidates:
-        """Find and score: {query id: text} → the k nearest documents of each, with the
-        signals "cosine" and "states".
+        The first stage finds k of each (`Union` up to 2k); or they are `given`, {query
+        id: [document id] or {document id: score}} of documents that are indexed here (a
+        run from elsewhere; `read_run` reads a file): no document is encoded again.
         """
         texts = checked_queries(queries)
         vectors, asked = self.scorer.encode_texts(self.embedder, texts)
-        cosine, found = self.first_stage.search(vectors, k)  # (Q, K), best first
-        rows = np.full(cosine.shape, -1)
-        states = np.zeros(cosine.shape, dtype=np.float32)
-        weights = self.weights(asked)
-        for q, ids in enumerate(found):
-            rows[q, : len(ids)] = own = [self._row[key] for key in ids]
+        if given is None:
+            found = self.first_stage.find(vectors, texts, k)
+        else:
+            lists = [self.known(qid, given.get(qid, [])) for qid in queries]
+            found = [dict.fromkeys(ids) for ids in lists]
+        rows = np.full((len(found), max(1, *map(len, found))), -1)
+        signals = {name: np.zeros(rows.shape, "f4") for name in ("cosine", "states")}
+        weights = self.token_weights(asked)
+        for q, cosines in enumerate(found):
+            own, filled = self.rows_of(cosines), slice(len(cosines))
+            rows[q, filled] = own
             mine = None if weights is None else weights[q : q + 1]
             score = self.scorer.score(asked[q : q + 1], self.states[own], mine)
-            states[q, : len(ids)] = score[0]
-        signals = {"cosine": cosine, "states": states}
+            signals["states"][q, filled] = score[0]
+            exact = self.vectors[own] @ vectors[q]
+            known = [np.nan if c is None else c for c in cosines.values()]
+            signals["cosine"][q, filled] = np.where(np.isnan(known), exact, known)
+        if self.first_stage.words is not None:
+            signals["words"] = self.first_stage.words.scores(texts, rows)
         return Candidates(list(queries), self.doc_ids, rows, signals)
 
-    def run(self, queries: Mapping[str, str], candidates: int = 100) -> dict:
+    def run(
+        self, queries: Mapping[str, str], candidates: int = 100, given=None
+    ) -> dict:
         """Search many queries at once: {query id: text} → {query id: {document id:
-        final score}}, best first.
+        final score}}, best first; `given` as in `candidates`.
         """
-        return self.candidates(queries, candidates).run(self.alpha) if queries else {}
+        if not queries:
+            return {}
+        return self.candidates(queries, candidates, given).run(self.weights)
 
     def search(
         self, query: str, k: int = 10, candidates: int = 100
     ) -> list[RankedDocument]:
-        """Rerank the `candidates` nearest documents by the mixed score; return the best
-        k (fewer if the corpus is smaller).
+        """Rerank the first stage's `candidates` by the mixed score; return the best k
+        (fewer if it finds fewer).
         """
         k = whole_number("k", k)
         found = self.candidates({"": query}, max(k, candidates))
-        final = found.mix(self.alpha)
-        columns = [i for i in found.order(final)[0] if found.rows[0, i] >= 0]
-        cosine, states = found.signals["cosine"][0], found.signals["states"][0]
-        return [
-            RankedDocument(
-                self.doc_ids[found.rows[0, i]],
-                rank,
-                int(i) + 1,
-                float(final[0, i]),
-                float(cosine[i]),
-                float(states[i]),
-            )
-            for rank, i in enumerate(columns[:k], 1)
-        ]
+        return found.best(self.weights, k)[0]
 
     def rank(
         self,
@@ -194,29 +190,30 @@ class Reranker:
         vectors, states = self.scorer.encode_texts(self.embedder, texts)
         cosine = vectors[1:] @ vectors[0]
         order = np.argsort(-cosine, kind="stable")  # ties keep cosine's order
-        weights = self.weights(states[:1])
+        weights = self.token_weights(states[:1])
         similarity = self.scorer.score(states[:1], states[1:], weights)
         signals = {"cosine": cosine[None, order], "states": similarity[:, order]}
-        mixed = Candidates([""], documents, order[None], signals).mix(self.alpha)[0]
+        if self.first_stage.words is not None:
+            words = BM25(self.first_stage.words.stem)
+            words.add([str(i) for i in range(len(documents))], texts=documents)
+            signals["words"] = words.scores([query], order[None])
+        mixed = Candidates([""], documents, order[None], signals).mix(self.weights)[0]
         best = np.argsort(-mixed, kind="stable")[:top_k]
         ranked = [{"corpus_id": int(order[i]), "score": float(mixed[i])} for i in best]
         if return_documents:
             ranked = [one | {"text": documents[one["corpus_id"]]} for one in ranked]
         return ranked
 
-    def weights(self, queries: States) -> list[np.ndarray] | None:
+    def token_weights(self, queries: States) -> list[np.ndarray] | None:
         """Weights of each query's tokens, by rarity in the documents; None: equal."""
-        if queries.token_ids is None or not self.scorer.idf:
-            return None
-        bounds = zip(queries.offsets, queries.offsets[1:])
-        return [self.rarity.weights(queries.token_ids[a:b]) for a, b in bounds]
+        return super().token_weights(queries) if self.scorer.idf else None
 
     def explain(self, query: str, doc_id: str) -> list[TokenMatch]:
         """Say which token of the query met which token of an indexed document (lesson
         09); with MaxSim, weight · similarity adds up to the document's score.
         """
         asked, document = self._token_states(query, doc_id)
-        weights = self.weights(asked)
+        weights = self.token_weights(asked)
         return matches(self.scorer, self.embedder, asked, document, weights)
 
     def token_matrix(self, query: str, doc_id: str):
@@ -234,11 +231,3 @@ class Reranker:
                 "one state per text has no parts to explain: use Scorer(per='token')"
             )
         return self.scorer.encode_texts(self.embedder, [query])[1], document
-
-    def states_of(self, doc_id: str) -> States:
-        """What `score` compares of one indexed document; ValueError for an unknown
-        id.
-        """
-        if doc_id not in self._row:
-            raise ValueError(f"no document {doc_id!r} is indexed here")
-        return self.states[[self._row[doc_id]]]

@@ -70,10 +70,14 @@ class Scorer:
         """The angle source."""
         return self.codec.angles
 
+    def default_weights(self, words: bool = False) -> dict[str, float]:
+        """Weights of the signals that a `Reranker` takes unless told otherwise."""
+        return self.codec.with_words if words else self.codec.without_words
+
     @property
     def default_alpha(self) -> float:
-        """Weight of cosine that a `Reranker` takes unless told otherwise."""
-        return self.codec.default_alpha
+        """Weight of cosine beside states alone."""
+        return self.default_weights()["cosine"]
 
     def fitted(self, embedder, texts: list[str]):
         """(a scorer whose map is fitted, {text: what was encoded on the way}).

@@ -44,7 +44,7 @@ def support(
         return found
     scorer, count = citer.scorer, len(sentences)
     _, states = scorer.encode_texts(citer.embedder, [*sentences, *parts])
-    weights = citer.weights(states[:count])
+    weights = citer.token_weights(states[:count])
     scores = scorer.score(states[:count], states[count:], weights)  # (S, all parts)
     owner = np.repeat(np.arange(len(passages)), [len(own) for own in cut])
     for i in range(len(passages)):

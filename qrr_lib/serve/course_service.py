@@ -9,6 +9,7 @@ from qrr_lib.encode.qubit_map import QubitMap
 from qrr_lib.files import setting
 from qrr_lib.rank.reranker import Reranker
 from qrr_lib.rank.scorer import Scorer
+from qrr_lib.rank.union import Union
 from qrr_lib.serve.service import create_app, hosts_of
 
 
@@ -16,7 +17,7 @@ def course_modes(
     embedder=None,
 ) -> tuple[dict[str, Reranker], dict[str, str], dict[str, str]]:
     """Rerankers over the course corpus, its texts, and a sentence about each mode: what
-    `create_app` wants. Late interaction comes first.
+    `create_app` wants. Words, vectors and token states together come first.
 
     `embedder` is a TextEmbedder, the name of a model, or None for the default one. Its
     weights are loaded here, once for all modes.
@@ -28,6 +29,7 @@ def course_modes(
     one_state = Scorer(head, "local_fidelity")
     tokens = Scorer(QubitMap.shipped(embedder.name), per="token")
     modes = {
+        "hybrid": Reranker(embedder, tokens, Union()),
         "late-interaction": Reranker(embedder, tokens),
         "one-state": Reranker(embedder, one_state, alpha=0.5),
         "cosine": Reranker(embedder, one_state, alpha=1.0),
@@ -36,6 +38,8 @@ def course_modes(
     for mode in modes.values():
         mode.index(collection).embedder = live
     notes = {
+        "hybrid": "candidates by words and vectors, ordered by words, cosine and "
+        "token states (lesson 09)",
         "late-interaction": "one state of 64 qubits per token, no training (lesson 09)",
         "one-state": "one state of 64 qubits per text, trained head; the development "
         "queries preferred cosine alone (lesson 08)",

@@ -140,7 +140,7 @@ class RerankService:
     async def info(self) -> dict:
         """What runs here."""
         modes = {
-            name: {"alpha": mode.alpha, "note": self.notes.get(name, "")}
+            name: {"weights": mode.weights, "note": self.notes.get(name, "")}
             for name, mode in self.modes.items()
         }
         return {

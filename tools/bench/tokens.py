@@ -213,19 +213,19 @@ class Task:
         interaction with equal weights, then with idf.
         """
         arm.fit(self.docs.sample())
-        stored = (
-            self.docs.tokens
-            if type(arm).__name__ == "Full"
-            else self.docs.encoded(arm.docs)
-        )
+        offsets_of = self.docs.offsets
+        if hasattr(arm, "side"):
+            stored, offsets_of = arm.side(self.docs)
+        elif type(arm).__name__ == "Full":
+            stored = self.docs.tokens
+        else:
+            stored = self.docs.encoded(arm.docs)
         found: list[dict] = [{} for _ in range(2 * len(interactions))]
         for q in queries or self.qrels:
             row = self.asked.row[q]
             span = slice(self.asked.offsets[row], self.asked.offsets[row + 1])
             rows = [self.docs.row[d] for d in self.cosine[q]]
-            parts = [
-                stored[self.docs.offsets[r] : self.docs.offsets[r + 1]] for r in rows
-            ]
+            parts = [stored[offsets_of[r] : offsets_of[r + 1]] for r in rows]
             offsets = np.cumsum([0, *map(len, parts)])
             similar = arm.similar(
                 arm.queries(self.asked.tokens[span].astype(np.float32)),

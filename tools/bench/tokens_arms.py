@@ -120,10 +120,12 @@ class Projected(Full):
     """Centred, projected to `size` numbers (principal or random directions), scaled to
     length 1; `bits` a number, 16 meaning float16.
 
-    8 bits: 255 levels up to the largest number of each coordinate. 4 bits: 16 levels,
-    0.3352 standard deviations apart, which loses least for normally distributed numbers
-    (Max 1960, Quantizing for Minimum Distortion).
+    8 bits: 255 levels up to the largest number of each coordinate. 4, 2 and 1 bits: 16,
+    4 and 2 levels, as many standard deviations apart as lose least for normally
+    distributed numbers (Max 1960, Quantizing for Minimum Distortion).
     """
+
+    APART = {4: 0.3352, 2: 0.9957, 1: 1.5958}
 
     def __init__(self, size: int, principal: bool = True, bits: int = 16):
         self.size, self.principal, self.bits = size, principal, bits
@@ -145,7 +147,7 @@ class Projected(Full):
         self.step = (
             np.abs(u).max(axis=0) / 127
             if self.bits == 8
-            else np.float32(0.3352) * u.std(axis=0)
+            else np.float32(self.APART.get(self.bits, 1)) * u.std(axis=0)
         )
 
     def queries(self, x):
@@ -159,7 +161,9 @@ class Projected(Full):
         codes = (
             np.rint(u / self.step).clip(-127, 127)
             if self.bits == 8
-            else np.floor(u / self.step).clip(-8, 7)
+            else np.floor(u / self.step).clip(
+                -(2 ** (self.bits - 1)), 2 ** (self.bits - 1) - 1
+            )
         )
         return codes.astype(np.int8)
 
@@ -167,7 +171,7 @@ class Projected(Full):
         d = d.astype(np.float32)
         if self.bits < 16:
             # the middle of a step: floor leaves its lower edge, rint the middle
-            d = (d + np.float32(0.5 * (self.bits == 4))) * self.step
+            d = (d + np.float32(0.5 * (self.bits < 8))) * self.step
         return 0.5 + 0.5 * (q @ d.T)
 
 

@@ -1,0 +1,87 @@
+"""Documents as a reranker keeps them: ids, embeddings, states, words (lessons 06 and
+09).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from qrr_lib.rank.maxsim import TokenRarity
+from qrr_lib.rank.metrics import best_first
+from qrr_lib.rank.states import States
+
+
+class IndexedDocuments:
+    """Everything about N documents that a query needs; all of it in one order.
+
+    Attributes
+    ----------
+    doc_ids : list of str
+    vectors : (N, D) float32
+    states : States
+        Of N texts.
+    rarity : TokenRarity
+        In how many documents each word piece occurs.
+    first_stage : FaissRetriever, BM25 or Union
+    """
+
+    def __init__(self, first_stage):
+        self.first_stage = first_stage
+        self.rarity = TokenRarity()
+        self.doc_ids: list[str] = []
+        self._row: dict[str, int] = {}
+
+    def add(
+        self,
+        ids: list[str],
+        vectors: np.ndarray,
+        states: States,
+        texts: list[str] | None = None,
+    ) -> IndexedDocuments:
+        """Index documents that are encoded already, as `scorer.encode_texts` gives
+        them; their texts are needed for words. Returns self.
+        """
+        if len(states) != len(ids):
+            raise ValueError(f"{len(ids)} ids for the states of {len(states)} texts")
+        start = len(self.doc_ids)
+        joined = States.join([self.states, states]) if start else states
+        self.first_stage.add(ids, vectors, texts)
+        self.states = joined
+        self.vectors = np.concatenate([self.vectors, vectors]) if start else vectors
+        self._row |= {key: start + i for i, key in enumerate(ids)}
+        self.doc_ids += ids
+        self.rarity.count(states)
+        return self
+
+    def rows_of(self, ids: Iterable[str]) -> list[int]:
+        """Positions of documents in `doc_ids`."""
+        return [self._row[key] for key in ids]
+
+    def known(self, qid: str, found) -> list[str]:
+        """Ids of a given list of candidates, best first; ValueError for one that is
+        not indexed.
+        """
+        ids = best_first(found) if isinstance(found, Mapping) else list(found)
+        if missing := [key for key in ids if key not in self._row]:
+            raise ValueError(
+                f"{len(missing)} candidates of query {qid!r} are not indexed here "
+                f"({missing[0]!r}): index those documents, or leave them out"
+            )
+        return ids
+
+    def token_weights(self, queries: States) -> list[np.ndarray] | None:
+        """Weights of each query's tokens, by rarity in the documents; None: equal."""
+        if queries.token_ids is None:
+            return None
+        bounds = zip(queries.offsets, queries.offsets[1:])
+        return [self.rarity.weights(queries.token_ids[a:b]) for a, b in bounds]
+
+    def states_of(self, doc_id: str) -> States:
+        """What `score` compares of one indexed document; ValueError for an unknown
+        id.
+        """
+        if doc_id not in self._row:
+            raise ValueError(f"no document {doc_id!r} is indexed here")
+        return self.states[[self._row[doc_id]]]

@@ -1,0 +1,283 @@
+"""Words, vectors and token states against the rivals that people would pick: one table,
+data/results/compare.json, and one figure, compare.png.
+
+    # weights, on training queries only (minutes, token vectors once: hours)
+    python -m tools.bench.compare --choose
+    # every rival on the test queries of the four public collections, both models
+    python -m tools.bench.compare
+    # the same on other collections in BEIR's layout, into another file
+    python -m tools.bench.compare FOLDER ... --out other.json
+    # milliseconds a query, every way in one run (wants a quiet machine)
+    python -m tools.bench.compare --speed
+    python -m tools.bench.compare --figure
+
+Collections are found as `load_collection` finds them (set QRR_COLLECTIONS_DIR). Token
+vectors are kept in --tokens DIR (float16, some GB), and computed there when absent.
+
+Protocol. Test queries choose nothing. The default's weights, and the way words are
+scaled, are chosen once for all collections and both models by least worst regret
+(compare_choice.py) on training and development queries: SciFact's train (400 claims),
+WikiQA's train (300 questions) and dev, the course's dev, and two stand-ins for kinds of
+collection that are not here (standins.py). Each rival gets its own best weights by the
+same rule on SciFact's train and WikiQA's dev, with the light model. Intervals and
+p-values draw groups of queries that share a relevant document.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from qrr_lib import Reranker, Scorer, TextEmbedder, Union, load_collection
+from qrr_lib.encode import QubitMap
+from qrr_lib.files import atomic_path, say
+from qrr_lib.learn import compare_values, holm, query_groups
+from qrr_lib.rank import judge, reciprocal_rank_fusion
+from tools.bench import compare_choice as choice
+from tools.bench import standins
+from tools.bench.compare_arms import FITTED, SHIPPED, pooled_arms, token_arms
+from tools.bench.compare_pool import Pool
+
+RESULTS = Path(__file__).resolve().parents[2] / "data" / "results" / "compare.json"
+COLLECTIONS = ("scifact", "cranfield", "cisi", "wikiqa")
+MODELS = ("all-MiniLM-L6-v2", "all-mpnet-base-v2")
+DEFAULT = "words in the candidates / (max + 10)"  # what the library computes
+RIVAL = "cosine + BM25, weighted"
+OURS = f"cosine + words + {SHIPPED}"
+
+
+class CoursePool:
+    """The course's dev queries, from what is shipped; as `Pool` for choosing."""
+
+    name = "course"
+
+    def __init__(self, model: str):
+        collection = load_collection()
+        scorer = Scorer(QubitMap.shipped(model), per="token")
+        reranker = Reranker(TextEmbedder(model), scorer, Union()).index(collection)
+        found = reranker.candidates(collection.split("dev"))
+        self.candidates = judge(found, collection.qrels["dev"])
+        words = reranker.first_stage.words
+        texts = list(collection.split("dev").values())
+        scores, ids = words.search(texts, len(words))
+        lines = zip(found.query_ids, ids, scores)
+        self.bm25 = {q: dict(zip(own, map(float, line))) for q, own, line in lines}
+
+    @property
+    def present(self) -> np.ndarray:
+        return self.candidates.rows >= 0
+
+    def of_run(self, run: dict) -> np.ndarray:
+        ids, rows = self.candidates.doc_ids, self.candidates.rows
+        lines = zip(self.candidates.query_ids, rows)
+        return np.array([[run[q].get(ids[r], 0.0) for r in line] for q, line in lines])
+
+    def score(self, scores: np.ndarray) -> np.ndarray:
+        return self.candidates.ndcg(np.where(self.present, scores, -np.inf))
+
+
+def pool(name, model: str, tokens: Path, split="test", queries=None) -> Pool:
+    """A collection's pool; its token vectors lie in tokens/NAME_MODEL."""
+    folder = tokens / f"{Path(name).name}_{model}"
+    return Pool(name, model, folder, split, queries)
+
+
+def choose(tokens: Path, models=MODELS) -> dict:
+    """The default's weights, and every rival's."""
+    default, rivals = {}, {}
+    for model in models:
+        course = CoursePool(model)
+        states = course.candidates.signals["states"]
+        default[f"course dev, {model}"] = choice.means(course, states)
+        root = tokens / "standins"
+        tasks = (
+            ("scifact", "train", 400),
+            ("wikiqa", "dev", None),
+            ("wikiqa", "train", 300),
+            (standins.titles(root), "train", 400),
+            (standins.code(root), "train", None),
+        )
+        for name, split, most in tasks:
+            task, key = pool(name, model, tokens, split, most), Path(name).name
+            arms = token_arms(model, len(next(iter(task.docs.vectors.values()))))
+            label = f"{key} {split}, {model}"
+            default[label] = choice.means(task, task.states(arms[SHIPPED]))
+            say(f"{label}: {len(task.qrels)} queries")
+            chosen_here = (key, split) in RIVAL_TASKS and model == models[0]
+            for arm in arms if chosen_here else ():
+                generic = arm.split(" principal numbers of 1 bit")
+                generic = "1 bit a principal number" if len(generic) > 1 else arm
+                means = choice.means(task, task.states(arms[arm]))
+                rivals.setdefault(generic, {})[label] = {DEFAULT: means[DEFAULT]}
+    return {
+        "rule": "least worst regret over the tasks",
+        "grid": f"weights in steps of {choice.STEP}",
+        "default": choice.least_regret(default),
+        "no words": choice.least_regret(default, lambda c, w, s: w == 0),
+        RIVAL: choice.least_regret(default, lambda c, w, s: s == 0),
+        "rivals": {
+            arm: {
+                "alone": choice.least_regret(own, lambda c, w, s: w == 0)[DEFAULT],
+                "with words": choice.least_regret(own)[DEFAULT],
+            }
+            for arm, own in rivals.items()
+        },
+    }
+
+
+RIVAL_TASKS = {("scifact", "train"), ("wikiqa", "dev")}
+
+
+def rivals(task: Pool, chosen: dict) -> dict:
+    """{name: (run, what is known of it)} of every rival on one task."""
+    found, cosine = task.candidates, task.candidates.cosine
+    bm25 = first(task.bm25)
+    runs = {"BM25, no stemming": (first(task.plain), {}), "BM25": (bm25, {})}
+    runs |= of_vectors(task)
+    fused = reciprocal_rank_fusion([bm25, task.near_run()])
+    runs["cosine + BM25, reciprocal ranks"] = (fused, {})
+    best = next(iter(chosen[RIVAL].items()))
+    words = choice.families(task, cosine)[best[0]]
+    mixed = sum(w * x for w, x in zip(best[1]["weights"].values(), words))
+    about = {"weights": best[1]["weights"], "scaling": best[0]}
+    runs[RIVAL] = (found.run(mixed), about)
+    dim = len(next(iter(task.docs.vectors.values())))
+    for name, arm in token_arms(task.model, dim).items():
+        states = task.states(arm)
+        key = "1 bit a principal number" if "of 1 bit" in name else name
+        own = chosen["rivals"][key]
+        alone, three = own["alone"]["weights"], own["with words"]["weights"]
+        if name in (SHIPPED, FITTED):
+            alone = chosen["no words"][DEFAULT]["weights"]
+            three = chosen["default"][DEFAULT]["weights"]
+        sizes = {"bytes a token": arm.bytes}
+        both = found.with_signal("states", states)
+        late = np.where(task.near, both.mix(alone), -np.inf)
+        runs[name] = (task.kept(late), sizes | {"weights": alone})
+        together = f"cosine + words + {name}"
+        runs[together] = (both.run(three), sizes | {"weights": three})
+        say(f"{task.name}, {task.model}: {name}")
+    return runs
+
+
+def of_vectors(task: Pool) -> dict:
+    """Cosine, and pooled vectors of fewer bytes: {name: (run, bytes)}."""
+    keys = [d for d in task.docs.keys if d in task.docs.vectors]
+    docs = np.stack([task.docs.vectors[d] for d in keys])
+    asked = np.stack([task.asked.vectors[q] for q in task.qrels])
+    made = {}
+    for name, (scores, size) in pooled_arms(docs, asked).items():
+        runs = {
+            q: dict(zip(keys, map(float, row))) for q, row in zip(task.qrels, scores)
+        }
+        if task.name == "wikiqa":
+            runs = task.only_candidates(runs)
+        made[name] = (first(runs), {"bytes a text": size})
+    return made
+
+
+def first(runs: dict, k: int = 100) -> dict:
+    """The best k of every query."""
+    best = {q: sorted(run, key=lambda d: -run[d])[:k] for q, run in runs.items()}
+    return {q: {d: runs[q][d] for d in ids} for q, ids in best.items()}
+
+
+def evidence(task: Pool, chosen: dict) -> dict:
+    """Means with intervals, and differences to cosine and to the strongest cheap
+    rival, all of one family corrected together.
+    """
+    runs, measure = rivals(task, chosen), task.measures[0]
+    values = {name: task.values(run)[measure] for name, (run, _) in runs.items()}
+    groups, zero = query_groups(task.qrels), dict.fromkeys(task.qrels, 0.0)
+    table = {}
+    for name, (_, about) in runs.items():
+        own = compare_values(values[name], zero, clusters=groups)
+        table[name] = about | {
+            measure: round(own.difference, 4),
+            "interval": [round(own.low, 4), round(own.high, 4)],
+        }
+    for other in ("cosine", RIVAL):
+        found = {
+            name: compare_values(values[name], values[other], clusters=groups)
+            for name in table
+            if name != other
+        }
+        corrected = holm({name: c.p for name, c in found.items()})
+        for name, c in found.items():
+            table[name][f"less {other}"] = {
+                "difference": round(c.difference, 4),
+                "interval": [round(c.low, 4), round(c.high, 4)],
+                "p": round(c.p, 5),
+                "p, Holm": round(corrected[name], 5),
+                "family": len(found),
+            }
+    lengths = np.diff(task.docs.offsets)
+    return {
+        "measure": measure,
+        "queries": len(task.qrels),
+        "groups of queries": len(set(groups.values())),
+        "documents": len(task.docs.keys),
+        "bytes of words a text": round(task.words_bytes),
+        "bytes of a vector": 4 * len(next(iter(task.docs.vectors.values()))),
+        "tokens a document": round(float(lengths.mean()), 1),
+        "rivals": table,
+    }
+
+
+def merge(path: Path, found: dict) -> None:
+    """Put new parts into the file, two levels deep."""
+    old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    for name, part in found.items():
+        old[name] = old.get(name, {}) | part if name == "collections" else part
+    packages = "torch numpy sentence-transformers ir-measures bm25s PyStemmer".split()
+    old |= {
+        "how": "python -m tools.bench.compare --choose, then without, then --speed",
+        "date": datetime.date.today().isoformat(),
+        "versions": {name: version(name) for name in packages},
+    }
+    with atomic_path(path) as partial:
+        text = json.dumps(old, indent=1, ensure_ascii=False) + "\n"
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def main() -> None:
+    """Parse the command line, measure, merge into the file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("collections", nargs="*", default=COLLECTIONS)
+    parser.add_argument("--models", nargs="+", default=MODELS)
+    parser.add_argument("--split", default="test")
+    cache = Path(os.environ.get("QRR_CACHE_DIR", Path.home() / ".cache" / "qrr"))
+    parser.add_argument("--tokens", type=Path, default=cache / "tokens")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    for flag in ("choose", "speed", "figure"):
+        parser.add_argument(f"--{flag}", action="store_true")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    if args.choose:
+        merge(args.out, {"choice": choose(args.tokens, args.models)})
+    elif args.speed:
+        from tools.bench.compare_speed import measure
+
+        merge(args.out, {"speed": measure(args.tokens)})
+    elif args.figure:
+        from tools.bench.compare_figure import draw
+
+        draw(args.out)
+    else:
+        chosen = json.loads(RESULTS.read_text(encoding="utf-8"))["choice"]
+        for model in args.models:
+            for name in args.collections:
+                task = pool(name, model, args.tokens, args.split)
+                key = f"{Path(name).name}, {model}"
+                merge(args.out, {"collections": {key: evidence(task, chosen)}})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""How words are scaled and what every signal weighs: chosen on training queries, for
+`tools.bench.compare`.
+
+Rule, written down before any test query was scored: of all mixtures, the one whose
+largest loss against the best mixture of each task ("regret") is least over all tasks
+and both models, on a grid of twentieths.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tools.bench.compare_pool import Pool
+
+STEP = 0.05
+SIMPLEX = [
+    (round(c * STEP, 2), round(w * STEP, 2), round(1 - (c + w) * STEP, 2))
+    for c in range(21)
+    for w in range(21 - c)
+]
+
+
+def standard(pool: Pool, signal: np.ndarray) -> np.ndarray:
+    """Less its mean, over its standard deviation, among each query's candidates."""
+    kept = np.where(pool.present, signal, np.nan)
+    mean = np.nanmean(kept, axis=1, keepdims=True)
+    spread = np.nanstd(kept, axis=1, keepdims=True)
+    return np.nan_to_num((kept - mean) / np.maximum(spread, 1e-9))
+
+
+def per_maximum(signal: np.ndarray, more: float = 0.0) -> np.ndarray:
+    """Over the query's maximum + `more`."""
+    most = signal.max(axis=1, keepdims=True)
+    return signal / np.maximum(most + more, 1e-9)
+
+
+def raw_words(pool: Pool, among: bool) -> np.ndarray:
+    """BM25 itself: document frequencies among the candidates or in the collection."""
+    if not among:
+        return pool.of_run(pool.bm25)
+    scaled = pool.candidates.signals["words"]  # x/(max + 10)
+    most = scaled.max(axis=1, keepdims=True)
+    return scaled * 10 / (1 - most)
+
+
+def families(pool: Pool, states: np.ndarray) -> dict[str, tuple]:
+    """{way of scaling: (cosine, words, states)}, (Q, K) each."""
+    cosine, made = pool.candidates.cosine, {}
+    for where, among in (("collection", False), ("candidates", True)):
+        words = raw_words(pool, among)
+        for more in (0, 5, 10, 20):
+            name = f"words in the {where} / (max + {more})"
+            made[name] = cosine, per_maximum(words, more), states
+        signals = (standard(pool, x) for x in (cosine, words, states))
+        made[f"all standardised, words in the {where}"] = tuple(signals)
+    return made
+
+
+def means(pool: Pool, states: np.ndarray) -> dict[str, np.ndarray]:
+    """{way of scaling: mean score of every mixture of SIMPLEX}."""
+    found = {}
+    for name, signals in families(pool, states).items():
+        parts = [np.asarray(signal, dtype=np.float32) for signal in signals]
+        found[name] = np.array(
+            [
+                pool.score(sum(w * part for w, part in zip(weights, parts))).mean()
+                for weights in SIMPLEX
+            ]
+        )
+    return found
+
+
+def least_regret(tasks: dict[str, dict], allowed=lambda c, w, s: True) -> dict:
+    """Of {task: means}: {way of scaling: its best mixture}, least regret first."""
+    best = {task: max(map(np.max, own.values())) for task, own in tasks.items()}
+    kept = [i for i, weights in enumerate(SIMPLEX) if allowed(*weights)]
+    table = {}
+    for name in next(iter(tasks.values())):
+        values = np.array([own[name][kept] for own in tasks.values()])  # (tasks, kept)
+        regret = (np.array(list(best.values()))[:, None] - values).max(axis=0)
+        at = np.lexsort((-values.mean(axis=0), regret.round(4)))[0]
+        table[name] = {
+            "weights": dict(zip(("cosine", "words", "states"), SIMPLEX[kept[at]])),
+            "worst regret": round(float(regret[at]), 4),
+            "values": dict(zip(tasks, values[:, at].round(4).tolist())),
+        }
+    return dict(sorted(table.items(), key=lambda item: item[1]["worst regret"]))

@@ -1,0 +1,81 @@
+"""Milliseconds a query on SciFact, every way in turn in one run, for
+`tools.bench.compare --speed`.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from qrr_lib import BM25, FaissRetriever, TextEmbedder
+from qrr_lib.rank import max_sim
+from tools.bench.compare_arms import token_arms
+from tools.bench.compare_pool import Pool
+
+QUERIES, ROUNDS = 20, 3
+
+
+def measure(tokens: Path, model: str = "all-MiniLM-L6-v2") -> dict:
+    """{way: median milliseconds} on one thread; what it was measured on beside it."""
+    task = Pool("scifact", model, tokens / f"scifact_{model}", queries=QUERIES)
+    ways, side = ways_of(task, TextEmbedder(model)), task.docs
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(ROUNDS + 1):
+        for q, query in enumerate(task.qrels):
+            for name, way in ways.items():
+                begun = time.perf_counter()
+                way(q, query)
+                if number:  # the first round warms
+                    times[name].append(1000 * (time.perf_counter() - begun))
+    rows = (task.candidates.rows >= 0).sum(axis=1)
+    return {
+        "collection": "scifact, test",
+        "model": model,
+        "threads": torch.get_num_threads(),
+        "queries": len(task.qrels),
+        "candidates": round(float(rows.mean())),
+        "tokens a document": round(float(np.diff(side.offsets).mean())),
+        "ms a query": {n: round(float(np.median(t)), 2) for n, t in times.items()},
+    }
+
+
+def ways_of(task: Pool, embedder) -> dict:
+    """{way: what does it for query number q}."""
+    ids, texts = list(task.c.docs), task.c.texts()
+    words, flat = BM25(), FaissRetriever()
+    words.add(ids, texts=texts)
+    flat.add(ids, np.stack([task.docs.vectors[d] for d in ids]))
+    asked = [task.c.queries[q] for q in task.qrels]
+    vectors = np.stack([task.asked.vectors[q] for q in task.qrels])
+    rows = task.candidates.rows
+    made = {
+        "embedding the query": lambda q, _: embedder.encode_with_tokens([asked[q]]),
+        "cosine, first stage": lambda q, _: flat.search(vectors[[q]], 100),
+        "BM25, first stage": lambda q, _: words.search([asked[q]], 100),
+        "words of the candidates": lambda q, _: words.scores([asked[q]], rows[[q]]),
+    }
+    for name, arm in token_arms(task.model, vectors.shape[1]).items():
+        made[name] = late(task, arm)
+    return made
+
+
+def late(task: Pool, arm):
+    """MaxSim of all candidates of query number q, by one way to store tokens."""
+    arm.fit(task.docs.sample())
+    if hasattr(arm, "side"):
+        stored, offsets = arm.side(task.docs)
+    else:
+        stored, offsets = task.docs.encoded(arm.docs), task.docs.offsets
+
+    def work(q: int, query: str):
+        rows = [task.docs.row[d] for d in task.cosine[query]]
+        parts = [stored[offsets[r] : offsets[r + 1]] for r in rows]
+        a, b = task.asked.offsets[task.asked.row[query] :][:2]
+        vectors = arm.queries(task.asked.tokens[a:b].astype(np.float32))
+        similar = arm.similar(vectors, np.concatenate(parts))
+        return max_sim(similar, np.cumsum([0, *map(len, parts)]))
+
+    return work
