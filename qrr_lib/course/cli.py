@@ -8,7 +8,7 @@ from qrr_lib.course import commands, engine_commands
 COLLECTION = "course, a folder in BEIR layout, or a name in QRR_COLLECTIONS_DIR"
 OPTIONAL = {"nargs": "?", "default": "course"}
 SEARCHING = {
-    "--mode": {"choices": list(commands.MODES), "default": "hybrid"},
+    "--mode": {"choices": list(commands.MODES), "default": commands.USUAL_MODE},
     "--alpha": {"type": float},
     "-k": {"type": int, "default": 8},
     "--backend": {"default": "torch"},

@@ -24,6 +24,8 @@ MODES = {
     "it (lesson 06)",
 }
 
+USUAL_MODE = "hybrid"
+
 
 def demo(args) -> int:
     """answer one question and score the ranking on the course's test queries"""
@@ -53,7 +55,7 @@ def demo(args) -> int:
 def search(args) -> int:
     """search the course corpus, or with --index an index of your own documents"""
     if args.index:
-        _refuse(args, "--index", mode="tokens", backend="torch")
+        _refuse(args, "--index", mode=USUAL_MODE, backend="torch")
         return engine_commands.search(args)
     _refuse(args, "the course corpus", where=None, explain=False, json=False)
     collection, reranker = _course_reranker(args)

@@ -6,7 +6,6 @@ token, POST /upsert and POST /delete.
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import uvicorn
@@ -19,6 +18,7 @@ from qrr_lib.engine.passage import condition
 from qrr_lib.engine.passages import cut, split_id, word_pieces
 from qrr_lib.engine.readers import WholeDocument
 from qrr_lib.files import setting
+from qrr_lib.rank.mix import checked_weights
 from qrr_lib.rank.reranker import Reranker
 from qrr_lib.serve import shapes
 from qrr_lib.serve.service import ERRORS, RerankService, app_of, hosts_of, is_unicode
@@ -89,8 +89,9 @@ class IndexService(RerankService):
     """
 
     def __init__(self, index: Index, limits: shapes.Limits, writing: bool):
-        alpha = index.weights
-        alpha = alpha.get("cosine", 0.0) if isinstance(alpha, Mapping) else alpha
+        weights = checked_weights(index.weights)
+        cosine, states = (weights.get(name, 0.0) for name in ("cosine", "states"))
+        alpha = cosine / (cosine + states) if cosine + states else 1.0
         reranker = Reranker(index.embedder, index.scorer, alpha=alpha)
         notes = {NAME: "the passages of this index"}
         super().__init__({NAME: reranker}, {}, limits, notes)
