@@ -6,15 +6,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qrr_lib.engine.about import ABOUT
 from qrr_lib.engine.passage import is_number
 from qrr_lib.engine.stores import Ask, Point
-from qrr_lib.engine.words import Sparse, Statistics, counted, stems
-from qrr_lib.rank.mix import Candidates
-from qrr_lib.rank.states import States
+from qrr_lib.engine.words import numbers, query_vector, unpacked
+from qrr_lib.rank.maxsim import TokenRarity
+from qrr_lib.rank.mix import SIGNALS, Candidates
+from qrr_lib.rank.states import States, offsets_of
+from qrr_lib.rank.words import words_signal
 
-COUNTED = 200_000  # passages whose words are counted; so many are a fair sample
+COUNTED = 200_000  # passages whose word pieces are counted: enough for a fair sample
 SHOWN = ["title", "text", "source", "fields"]
-MORE = 1.2  # passages found by words for one that is kept: the engine's BM25 is rough
 
 
 class Hit(NamedTuple):
@@ -40,38 +42,33 @@ class Finder:
     ----------
     store : EdgeStore or ClientStore
     kind : CodeStates, BlochStates or FullTokens
-    average : float
-        As in `Statistics`.
-    about : str
-        Id of the one point that is no passage.
     """
 
-    def __init__(self, store, kind, average: float, about: str):
-        self.store, self.kind, self.average, self.about = store, kind, average, about
-        self._statistics: Statistics | None = None
+    def __init__(self, store, kind):
+        self.store, self.kind = store, kind
+        self._rarity: TokenRarity | None = None
         self._indexed: set[str] = set()
 
     @property
-    def statistics(self) -> Statistics:
-        """How rare words and word pieces are; counted at the first search. Ids are
-        hashes, so the first `COUNTED` passages are a random sample.
+    def rarity(self) -> TokenRarity:
+        """How rare word pieces are; counted at the first search. Ids are hashes, so the
+        first `COUNTED` passages are a random sample.
         """
-        if self._statistics is None:
-            counts = Statistics(self.average)
-            for page in self.store.scroll([], ["words", "pieces"]):
-                counts.count([p.vectors for p in page if p.id != self.about])
-                if counts.passages >= COUNTED:
+        if self._rarity is None:
+            counts = TokenRarity()
+            for page in self.store.scroll([], ["pieces"]):
+                counts.count(_pieces(page))
+                if counts.documents >= COUNTED:
                     break
-            self._statistics = counts
-        return self._statistics
+            self._rarity = counts
+        return self._rarity
 
     def count(self, points: list[Point], times: int = 1) -> None:
-        """Take passages into the statistics (times=−1: out of them), if they are
-        counted already.
+        """Take passages into the counts (times=−1: out of them), if there are counts
+        already.
         """
-        if self._statistics is not None:
-            vectors = [p.vectors for p in points if p.id != self.about]
-            self._statistics.count(vectors, times)
+        if self._rarity is not None:
+            self._rarity.count(_pieces(points), times)
 
     def candidates(
         self, queries: dict[str, str], k: int, where: list, keep: list[str]
@@ -80,7 +77,7 @@ class Finder:
         signals, {passage id: payload of the fields in `keep`}).
         """
         vectors, states = self.kind.encode(list(queries.values()))
-        words = [counted(own) for own in stems(list(queries.values()))]
+        words = numbers(list(queries.values()))
         for field, _, value in where:
             self._index_field(field, value)
         found, payloads = [], {}
@@ -96,35 +93,27 @@ class Finder:
             self._indexed.add(field)
             self.store.index_field(field, number=is_number(first))
 
-    def _one(self, vector, states: States, words: dict, k: int, where: list, keep):
-        """(points, {signal: their scores}) for one query, the nearest first."""
-        dense = Ask("dense", vector.tolist(), k, where)
-        asks = [dense]
+    def _one(self, vector, states: States, words: list, k: int, where: list, keep):
+        """(points, {signal: their scores}) for one query: the nearest, then those that
+        only words find.
+        """
+        asks = [Ask("dense", vector.tolist(), k, where)]
         if words:
-            query = Sparse(list(words), [float(n) for n in words.values()])
-            asks.append(Ask("words", query, int(k * MORE) + 1, where))
-        near, *by_words = self.store.search(asks)
-        cosine, near = dict(near), [key for key, _ in near]
-        others = [key for hits in by_words for key, _ in hits if key not in cosine]
-        fields = ["id", "words", *self.kind.payload, *keep]
-        points = self.store.retrieve([*near, *others], fields)
-        points = {p.id: p for p in points if p.id != self.about}
-        order = [key for key in [*near, *others] if key in points]
-        own = [points[key].payload["words"] for key in order]
-        bm25 = dict(zip(order, self.statistics.bm25(words, own)))
-        best = [key for hits in by_words for key, _ in hits if key in points]
-        best = sorted(best, key=lambda key: -bm25[key])[:k]
-        extra = [key for key in best if key not in cosine]
-        if extra:
-            ask = Ask("dense", vector.tolist(), len(extra), within=extra)
+            asks.append(Ask("words", query_vector(words), k, where))
+        near, *worded = self.store.search(asks)
+        cosine = dict(near)
+        others = [key for found in worded for key, _ in found if key not in cosine]
+        if others:
+            ask = Ask("dense", vector.tolist(), len(others), within=others)
             cosine |= dict(self.store.search([ask])[0])
-        kept = [key for key in order if key in cosine]
-        kept.sort(key=lambda key: -cosine[key])
-        chosen = [points[key] for key in kept]
-        weights = self.weights(states)
+        fields = ["id", "words", *self.kind.payload, *keep]
+        points = {p.id: p for p in self.store.retrieve(list(cosine), fields)}
+        order = [key for key in [*dict(near), *others] if key in points]
+        chosen, weights = [points[key] for key in order], self.weights(states)
+        own = [unpacked(point.payload["words"]) for point in chosen]
         return chosen, {
-            "cosine": [cosine[key] for key in kept],
-            "words": [bm25[key] for key in kept],
+            "cosine": [cosine[key] for key in order],
+            "words": words_signal(words, own),
             "states": self.kind.score(self.store, chosen, states, weights),
         }
 
@@ -132,7 +121,15 @@ class Finder:
         """Weights of a query's tokens by rarity in the passages; None: equal."""
         if not self.kind.scorer.idf:
             return None
-        return [self.statistics.pieces.weights(query.token_ids)]
+        return [self.rarity.weights(query.token_ids)]
+
+
+def _pieces(points: list[Point]) -> States:
+    """Word pieces of passages, each once."""
+    vectors = [p.vectors.get("pieces", ([], [])) for p in points if p.id != ABOUT]
+    ids = np.array([i for indices, _ in vectors for i in indices], dtype=np.uint32)
+    lengths = [len(indices) for indices, _ in vectors]
+    return States(ids, offsets_of(lengths), ids)
 
 
 def _table(query_ids: list[str], found: list) -> Candidates:
@@ -143,11 +140,10 @@ def _table(query_ids: list[str], found: list) -> Candidates:
             place.setdefault(point.payload["id"], len(place))
     width = max((len(points) for points, _ in found), default=0)
     rows = np.full((len(found), width), -1)
-    names = ("cosine", "words", "states")
-    signals = {name: np.zeros(rows.shape, dtype=np.float32) for name in names}
+    signals = {name: np.zeros(rows.shape, dtype=np.float32) for name in SIGNALS}
     for q, (points, scores) in enumerate(found):
         rows[q, : len(points)] = [place[point.payload["id"]] for point in points]
-        for name in names:
+        for name in SIGNALS:
             signals[name][q, : len(points)] = scores[name]
     return Candidates(query_ids, list(place), rows, signals)
 

@@ -26,7 +26,7 @@ from qrr_lib.engine.passage import (
 from qrr_lib.engine.places import make_store, open_store
 from qrr_lib.engine.stores import Point
 from qrr_lib.engine.tokens import tokens_named
-from qrr_lib.engine.words import Sparse, counted, packed, stems, word_vector
+from qrr_lib.engine.words import Sparse, numbers, packed, passage_vector
 from qrr_lib.rank.codecs import TEXTS_A_BLOCK
 from qrr_lib.rank.explain import TokenMatch, matches
 from qrr_lib.rank.mix import Candidates
@@ -43,8 +43,8 @@ class Index:
     def __init__(self, place, store, kind, about: dict):
         self.place, self.store, self.kind, self.about = place, store, kind, about
         self.embedder, self.scorer = kind.embedder, kind.scorer
-        self.weights: float | Mapping[str, float] = kind.scorer.default_alpha
-        self.finder = Finder(store, kind, about["average"], ABOUT)
+        self.weights: float | Mapping = kind.scorer.default_weights(words=True)
+        self.finder = Finder(store, kind)
 
     @classmethod
     def create(
@@ -161,7 +161,7 @@ class Index:
         """Store what is new or changed of a block: how many that were."""
         kept = [payload_of(passage) for passage in block]
         payloads = {point_id(payload["id"]): payload for payload in kept}
-        there = self.store.retrieve(list(payloads), ["hash"], ["words", "pieces"])
+        there = self.store.retrieve(list(payloads), ["hash"], ["pieces"])
         old = {point.id: point for point in there}
         todo = [
             (key, passage)
@@ -179,15 +179,15 @@ class Index:
     def _points(self, todo: list, payloads: dict) -> list[Point]:
         texts = [passage.full for _, passage in todo]
         vectors, states = self.kind.encode(texts)
-        words = [counted(own) for own in stems(texts)]
+        words = numbers(texts)
         if not self.about["average"]:
-            self._set_average(sum(sum(w.values()) for w in words) / len(words))
+            self._set_average(sum(map(len, words)) / len(words))
         points = []
         for i, (key, _) in enumerate(todo):
             rows, extra = self.kind.kept(states[i : i + 1])
             pieces = sorted({int(j) for j in states[i : i + 1].token_ids})
             own = {"dense": vectors[i].tolist()}
-            own["words"] = word_vector(words[i], self.about["average"])
+            own["words"] = passage_vector(words[i], self.about["average"])
             own["pieces"] = Sparse(pieces, [1.0] * len(pieces))
             extra |= {"words": packed(words[i])}
             points.append(Point(key, own | rows, payloads[key] | extra))
@@ -199,12 +199,11 @@ class Index:
         self.about["average"] = there or average or 1.0
         if not there:
             self.store.upsert([about_point(self.about)])
-        self.finder = Finder(self.store, self.kind, self.about["average"], ABOUT)
 
     def delete(self, ids: Iterable[str]) -> int:
         """Take passages out; returns how many were there."""
         keys = list(dict.fromkeys(map(point_id, ids)))
-        there = self.store.retrieve(keys, [], ["words", "pieces"]) if keys else []
+        there = self.store.retrieve(keys, [], ["pieces"]) if keys else []
         if there:
             self.store.delete([point.id for point in there])
             self.finder.count(there, -1)
@@ -215,7 +214,7 @@ class Index:
         self, queries: Mapping[str, str], k: int = 100, where: list | None = None
     ) -> Candidates:
         """Find and score: the union of the k nearest by cosine and the k best by words
-        of each query, with the signals "cosine", "words" (BM25) and "states".
+        of each query, with the signals "cosine", "words" and "states".
 
         `where` are conditions (field, operator, value) that passages must fulfil; see
         `condition`.
