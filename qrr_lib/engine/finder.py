@@ -15,7 +15,7 @@ from qrr_lib.rank.mix import SIGNALS, Candidates
 from qrr_lib.rank.states import States, offsets_of
 from qrr_lib.rank.words import words_signal
 
-COUNTED = 200_000  # passages whose word pieces are counted: enough for a fair sample
+COUNTED = 50_000  # passages whose word pieces are counted: enough for a fair sample
 SHOWN = ["title", "text", "source", "fields"]
 
 

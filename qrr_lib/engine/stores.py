@@ -45,13 +45,14 @@ class Store:
 
     def retrieve(self, ids: list[str], payload: list[str], vectors=()) -> list[Point]:
         """These points, those that are there, with parts of payload and vectors."""
-        return points_of(self.records(ids, payload, list(vectors)))
+        # an empty list would read payloads all the same
+        return points_of(self.records(ids, payload or False, list(vectors)))
 
     def scroll(self, payload: list[str], vectors=()) -> Iterator[list[Point]]:
         """All points, page by page, in the order of their ids."""
         offset = None
         while True:
-            page, offset = self.page(offset, payload, list(vectors))
+            page, offset = self.page(offset, payload or False, list(vectors))
             yield points_of(page)
             if offset is None:
                 return

@@ -79,8 +79,9 @@ class TokenRarity:
         if len(states.token_ids):
             owner = np.repeat(np.arange(len(states)), np.diff(states.offsets))
             width = int(states.token_ids.max()) + 1
-            # each (document, token) once
-            pairs = np.unique(owner * width + states.token_ids.astype(np.int64))
+            pairs = owner * width + states.token_ids.astype(np.int64)
+            if not (np.diff(pairs) > 0).all():  # each (document, token) once
+                pairs = np.unique(pairs)
             least = len(self._frequency)
             frequency = times * np.bincount(pairs % width, minlength=least)
             frequency[: len(self._frequency)] += self._frequency

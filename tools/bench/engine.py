@@ -73,7 +73,8 @@ class Drawn:
         return EncodedText(vector / np.linalg.norm(vector), tokens, self.ids[rows])
 
     def encode(self, texts, batch_size=32, progress=None):
-        return np.stack([text.vector for text in self.encode_with_tokens(texts)])
+        found = [text.vector for text in self.encode_with_tokens(texts)]
+        return np.array(found, dtype=np.float32).reshape(-1, self.dim)
 
     def is_cut(self, text):
         return False
@@ -144,7 +145,9 @@ def growth(collection, embedder, folder: Path, passages: int, tokens: str) -> di
 
     def watch(done: int) -> None:
         if done % 1280 == 0:
-            memory.append(round(process.memory_info().rss / 2**20))
+            used = process.memory_info()  # pages of files may be taken away again
+            own = used.rss - getattr(used, "shared", 0)
+            memory.append([round(used.rss / 2**20), round(own / 2**20)])
 
     with Index.create(folder, drawn, scorer, tokens) as index:
         cpu, begun = time.process_time(), time.perf_counter()
@@ -166,7 +169,7 @@ def growth(collection, embedder, folder: Path, passages: int, tokens: str) -> di
         "first query, ms": round(first[0][0]),
         "bytes a passage": round(size / passages),
         "bytes a token, all in": round(size / passages / 120, 1),
-        "resident MB while adding, every 1,280 passages": memory,
+        "MB while adding, every 1,280 passages (resident, without files)": memory,
     }
 
 
