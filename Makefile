@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install $(if $(TORCH_IND
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lab slides classroom rehearsal bench bench-faiss bench-corpus bench-quality bench-tokens bench-shots bench-service bench-rag bench-scale measure format lint clean
+.PHONY: help demo test test-all lab slides classroom rehearsal bench bench-faiss bench-corpus bench-quality bench-tokens bench-compare bench-shots bench-service bench-rag bench-scale measure format lint clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -82,6 +82,12 @@ bench-tokens: $(VENV)/installed-test ## token states on public collections: qual
 	$(BIN)/python -m tools.bench.tokens
 	$(BIN)/python -m tools.bench.tokens --course
 	$(BIN)/python -m tools.bench.tokens --speed-only
+
+bench-compare: $(VENV)/installed-test ## words, vectors and token states against the rivals that people would pick (needs QRR_COLLECTIONS_DIR; hours of encoding, once)
+	$(BIN)/python -m tools.bench.compare --choose
+	$(BIN)/python -m tools.bench.compare
+	$(BIN)/python -m tools.bench.compare --speed
+	$(BIN)/python -m tools.bench.compare --figure
 
 bench-shots: $(VENV)/installed-test ## shots, allocation and noise of lesson 12
 	$(BIN)/python -m tools.bench.shots

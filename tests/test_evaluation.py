@@ -42,9 +42,9 @@ def test_randomisation_test_against_all_sign_flips():
 
 
 def test_compare_two_runs():
-    qrels = {f"q{i}": {"right": 1} for i in range(12)}
-    good = {q: {"right": 2.0, "wrong": 1.0} for q in qrels}
-    bad = {q: {"right": 1.0, "wrong": 2.0} for q in qrels}
+    qrels = {f"q{i}": {f"right {i}": 1} for i in range(12)}
+    good = {q: {d: 2.0, "wrong": 1.0} for q, judged in qrels.items() for d in judged}
+    bad = {q: {d: 1.0, "wrong": 2.0} for q, judged in qrels.items() for d in judged}
     result, back = (
         compare(good, bad, qrels, "RR@10"),
         compare(bad, good, qrels, "RR@10"),

@@ -120,9 +120,15 @@ def test_other_grades_are_refused(start, grade):
 
 def test_it_hands_on_to_compare(start):
     judging = start()
-    grade_all(judging, lambda query, key: 2 if key == "<d0>#1" else 0)
+
+    def grade(query: str, key: str) -> int:  # two groups: about <d0>, about <d1>
+        return 2 * (key == f"<d{int(query in ('q4', 'q5', 'q6'))}>#1")
+
+    grade_all(judging, grade)
     found = judging.compare("cosine", "words")
-    assert found.n == 6 and found.difference == pytest.approx(1)
+    second = 1 / np.log2(3)  # nDCG of what stands second
+    assert found.difference == pytest.approx((1 + second) / 2)
+    assert (found.n, found.groups) == (6, 2)
     assert judging.compare("mix", "cosine").difference == 0
 
 

@@ -206,13 +206,16 @@ def test_a_mistake_is_answered_with_one_clear_line(capsys, words, said):
 def test_demo_prints_a_ranking_and_what_each_mode_is_worth():
     command = [sys.executable, "-m", "qrr_lib.course.cli", "demo", "-k", "5"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    row = r"(?m)^ +(\d+) +\d+ +(\d\.\d{4}) +(\d\.\d{4}) +(\d\.\d{4})  \S"
-    rows = re.findall(row, done.stdout)
+    number = r" +(\d\.\d{4})"
+    rows = re.findall(rf"(?m)^ +(\d+) +\d+{number * 4}  \S", done.stdout)
     assert [int(rank) for rank, *_ in rows] == [1, 2, 3, 4, 5]
-    alpha = float(re.search(r"(?m)^final = (\S+) \* cosine", done.stdout)[1])
-    for _, cosine, quantum, final in rows:
-        mixed = alpha * float(cosine) + (1 - alpha) * float(quantum)
+    mix = re.search(r"(?m)^final = (.*);", done.stdout)[1]
+    share = {name: float(x) for x, name in re.findall(r"(\S+) \* (\w+)", mix)}
+    assert set(share) == {"cosine", "words", "states"}
+    for _, cosine, words, states, final in rows:
+        signals = {"cosine": cosine, "words": words, "states": states}
+        mixed = sum(share[name] * float(value) for name, value in signals.items())
         assert float(final) == pytest.approx(mixed, abs=2e-4)
-    named = r"(?m)^  (\d\.\d{3})  (cosine|one state per token|one state per text)"
+    named = r"(?m)^  (\d\.\d{3})  (cosine|one state per token|one state per text|words)"
     values = {name: float(value) for value, name in re.findall(named, done.stdout)}
-    assert len(values) == 3 and values["one state per token"] > values["cosine"] > 0.2
+    assert len(values) == 4 and values["one state per token"] > values["cosine"] > 0.2

@@ -126,7 +126,7 @@ def test_milvus_returns_what_faiss_flat_returns(tmp_path, n):
     both = [each.search_vectors(queries, 10) for each in (flat, index)]
     for a, b in zip(*both, strict=True):
         # score, cosine, quantum
-        assert np.allclose([d[3:] for d in a], [d[3:] for d in b], atol=1e-5)
+        assert np.allclose([d[3:6] for d in a], [d[3:6] for d in b], atol=1e-5)
         if np.diff([d.score for d in a]).max() < -2e-6:  # no ties
             assert ids_of(a) == ids_of(b)
     flat.alpha = index.alpha = 0.05  # no rebuild

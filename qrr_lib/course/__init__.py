@@ -16,7 +16,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "corpus": "check_corpus",
         "exercise": "check",
         "judging": "Judging",
-        "plots": "alpha_sweep bloch_points bloch_sphere new_figure score_histogram "
-        "token_heatmap",
+        "plots": "alpha_sweep bloch_points bloch_sphere compare_figure new_figure "
+        "pareto score_histogram token_heatmap",
     },
 )

@@ -9,12 +9,13 @@ from qrr_lib.lazy import lazy_names
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
-        "splits": "audit carve_dev regimes",
+        "splits": "audit carve_dev query_groups regimes",
         "scores": "candidate_similarity cautious_gain choose_alpha",
         "batches": "Recipe",
         "epoch": "TrainingResult",
         "training": "train_head",
         "rivals": "CompressionAnchor DocumentOnly SphereTwin VectorHead",
-        "comparison": "Comparison compare compare_values detectable_difference holm",
+        "comparison": "Comparison compare compare_values detectable_difference holm "
+        "shown_p",
     },
 )

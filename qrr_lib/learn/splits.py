@@ -9,7 +9,6 @@ it can mean.
 import random
 import re
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -46,13 +45,14 @@ def carve_dev(qrels: Qrels, share: float = 0.15, seed: int = 0) -> dict[str, dic
     for qid, judged in qrels.items():
         for doc in relevant(judged):
             askers[doc].add(qid)
+    groups = query_groups(qrels)
     order = random.Random(seed).sample(sorted(qrels), len(qrels))
     wanted = round(share * len(qrels))
     parts: dict[str, dict] = {"train": {}, "dev_new": {}, "dev_known": {}}
     for qid in order:
         if len(parts["dev_new"]) < wanted and qid not in parts["dev_new"]:
-            group = _linked(qid, qrels, askers)
-            parts["dev_new"] |= {q: qrels[q] for q in order if q in group}
+            group = [q for q in order if groups[q] == groups[qid]]
+            parts["dev_new"] |= {q: qrels[q] for q in group}
     for qid in order:
         if qid in parts["dev_new"]:
             continue
@@ -64,15 +64,25 @@ def carve_dev(qrels: Qrels, share: float = 0.15, seed: int = 0) -> dict[str, dic
     return parts
 
 
-def _linked(qid: str, qrels: Qrels, askers: Mapping) -> set[str]:
-    """The queries that can be reached from one over shared relevant documents."""
-    group, queue = set(), [qid]
-    while queue:
-        q = queue.pop()
-        if q not in group:
-            group.add(q)
-            queue += [other for doc in relevant(qrels[q]) for other in askers[doc]]
-    return group
+def query_groups(qrels: Qrels, share: float = 0.0) -> dict[str, str]:
+    """The group of every query, {query id: first query id of its group}: queries that
+    have a relevant document in common are linked, and so are all that a chain of links
+    connects (lessons 07 and 08).
+
+    `share` in [0, 1] asks for more: two queries are linked when their common relevant
+    documents are at least that share of all that are relevant for either.
+    """
+    from scipy.sparse.csgraph import connected_components
+
+    table = _membership([relevant(judged) for judged in qrels.values()])  # (Q, items)
+    common = (table @ table.T).tocoo()
+    sizes = table.sum(axis=1)
+    union = sizes[common.row] + sizes[common.col] - common.data
+    common.data = np.where(common.data + 1e-9 >= share * union, common.data, 0)
+    common.eliminate_zeros()
+    _, labels = connected_components(common, directed=False)
+    first: dict[int, str] = {}
+    return {qid: first.setdefault(n, qid) for qid, n in zip(qrels, labels.tolist())}
 
 
 def regimes(train: Qrels, test: Qrels) -> dict[str, dict]:
@@ -176,14 +186,20 @@ def _pair(c: Collection, a: str, b: str, near: float, examples: int) -> SplitPai
 
 def common_words(first: list[str], second: list[str]) -> np.ndarray:
     """Common words over all words of every pair of texts: (A, B) in [0, 1]."""
-    from scipy.sparse import csr_array
-
-    bags = [set(re.findall(r"\w+", text.lower())) for text in first + second]
-    column = {word: i for i, word in enumerate(set().union(*bags))}
-    words = [column[word] for bag in bags for word in bag]
-    sizes = np.array([len(bag) for bag in bags])
-    starts, width = np.cumsum([0, *sizes]), max(1, len(column))
-    table = csr_array((np.ones(len(words)), words, starts), shape=(len(bags), width))
-    n = len(first)
+    table = _membership(
+        [set(re.findall(r"\w+", text.lower())) for text in first + second]
+    )
+    n, sizes = len(first), table.sum(axis=1)
     common = (table[:n] @ table[n:].T).toarray()
     return common / np.maximum(1, sizes[:n, None] + sizes[n:] - common)
+
+
+def _membership(bags: list[set]):
+    """Which bag holds what: a sparse (bags, items) table of 0 and 1."""
+    from scipy.sparse import csr_array
+
+    column = {item: i for i, item in enumerate(set().union(*bags))}
+    columns = [column[item] for bag in bags for item in bag]
+    starts = np.cumsum([0, *map(len, bags)])
+    shape = (len(bags), max(1, len(column)))
+    return csr_array((np.ones(len(columns)), columns, starts), shape=shape)

@@ -3,10 +3,10 @@
 first_stage, faiss_index, recall, words, union: what is worth reranking · states:
 encoded texts as ragged rows · codecs: texts to states, one per text or one per token ·
 maxsim, scorer: states compared · mix: the mixed score · indexed, reranker, explain: the
-whole flow ·
-judged: candidates with judgements · token_store, token_index: token states in a folder
-· one_inner_product, hybrid_index: the same score in one stage · metrics: what an order
-is worth
+whole flow · judged: candidates with judgements · shipped_vectors: a public collection
+without its texts · token_store, token_index: token states in a folder ·
+one_inner_product, hybrid_index: the same score in one stage · metrics: what an order is
+worth
 """
 
 from qrr_lib.lazy import lazy_names
@@ -21,6 +21,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "mix": "Candidates RankedDocument",
         "judged": "JudgedCandidates Vectors embed_collection judge judged_candidates "
         "sweep",
+        "shipped_vectors": "load_vectors",
         "states": "States",
         "scorer": "Scorer",
         "maxsim": "max_sim mean_sim",

@@ -82,7 +82,7 @@ class TokenCodec:
     """One product state per token, kept as angle codes. Parameters as in `Scorer`."""
 
     without_words = {"cosine": 0.15, "states": 0.85}
-    with_words = {"cosine": 0.24, "words": 0.2, "states": 0.56}
+    with_words = {"cosine": 0.15, "words": 0.15, "states": 0.7}
 
     def __init__(self, angles, similarity: str = "local_fidelity"):
         self.angles, self.similarity = angles, similarity_named(similarity)

@@ -1,4 +1,4 @@
-"""First stage by vectors and by words together (lesson 05)."""
+"""First stage by vectors and by words together (lesson 09)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""First stage by words, the signal "words", and lists made one (lessons 05 and 08).
+"""First stage by words, the signal "words", and lists made one (lessons 08 and 09).
 
 BM25 (Robertson & Zaragoza 2009) is `bm25s`'s (Lù 2024, arXiv:2407.03618), words are
 stemmed by PyStemmer's Porter stemmer, English stop words are left out.
@@ -17,7 +17,7 @@ from qrr_lib.rank.metrics import Run, best_first
 from qrr_lib.rank.states import offsets_of
 
 K1, B = 1.5, 0.75  # how soon repeated words count no more; how much long texts pay
-ENOUGH = 10.0  # BM25 at which words have half a vote
+ENOUGH = 20.0  # BM25 at which words have half a vote
 
 
 class BM25:
@@ -145,7 +145,7 @@ class BM25:
 
         It is BM25 with document frequencies *among the candidates* of the query: a word
         that all of them have can't tell them apart. Then divided by the query's largest
-        score + 10: linear within a query, and a query of few or common words, about
+        score + 20: linear within a query, and a query of few or common words, about
         which BM25 knows little, moves the mix little. How that was chosen:
         data/results/compare.json.
         """

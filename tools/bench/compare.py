@@ -14,13 +14,15 @@ data/results/compare.json, and one figure, compare.png.
 Collections are found as `load_collection` finds them (set QRR_COLLECTIONS_DIR). Token
 vectors are kept in --tokens DIR (float16, some GB), and computed there when absent.
 
-Protocol. Test queries choose nothing. The default's weights, and the way words are
+Protocol. Test queries choose nothing (compare_choice.py says which had been seen
+before). The default's weights, and the way words are
 scaled, are chosen once for all collections and both models by least worst regret
 (compare_choice.py) on training and development queries: SciFact's train (400 claims),
 WikiQA's train (300 questions) and dev, the course's dev, and two stand-ins for kinds of
-collection that are not here (standins.py). Each rival gets its own best weights by the
-same rule on SciFact's train and WikiQA's dev, with the light model. Intervals and
-p-values draw groups of queries that share a relevant document.
+collection that are not here (standins.py). Cosine + BM25 gets its own best weights on
+the same tasks; the other codes get those of full token vectors, on SciFact's train and
+WikiQA's dev with the light model. Intervals and p-values draw groups of queries that
+share relevant documents.
 """
 
 from __future__ import annotations
@@ -39,48 +41,39 @@ from qrr_lib import Reranker, Scorer, TextEmbedder, Union, load_collection
 from qrr_lib.encode import QubitMap
 from qrr_lib.files import atomic_path, say
 from qrr_lib.learn import compare_values, holm, query_groups
-from qrr_lib.rank import judge, reciprocal_rank_fusion
+from qrr_lib.learn.comparison import SHARED
+from qrr_lib.rank import bm25_run, judge, reciprocal_rank_fusion
 from tools.bench import compare_choice as choice
 from tools.bench import standins
 from tools.bench.compare_arms import FITTED, SHIPPED, pooled_arms, token_arms
 from tools.bench.compare_pool import Pool
+from tools.bench.tokens_arms import Full, Qubits
 
 RESULTS = Path(__file__).resolve().parents[2] / "data" / "results" / "compare.json"
 COLLECTIONS = ("scifact", "cranfield", "cisi", "wikiqa")
 MODELS = ("all-MiniLM-L6-v2", "all-mpnet-base-v2")
-DEFAULT = "words in the candidates / (max + 10)"  # what the library computes
+DEFAULT = "words in the candidates / (max + 20)"  # what the library computes
 RIVAL = "cosine + BM25, weighted"
 OURS = f"cosine + words + {SHIPPED}"
 
 
-class CoursePool:
+class CoursePool(Pool):
     """The course's dev queries, from what is shipped; as `Pool` for choosing."""
 
-    name = "course"
-
     def __init__(self, model: str):
-        collection = load_collection()
+        self.name, collection = "course", load_collection()
         scorer = Scorer(QubitMap.shipped(model), per="token")
         reranker = Reranker(TextEmbedder(model), scorer, Union()).index(collection)
-        found = reranker.candidates(collection.split("dev"))
+        asked = collection.split("dev")
+        found = reranker.candidates(asked)
         self.candidates = judge(found, collection.qrels["dev"])
-        words = reranker.first_stage.words
-        texts = list(collection.split("dev").values())
-        scores, ids = words.search(texts, len(words))
-        lines = zip(found.query_ids, ids, scores)
-        self.bm25 = {q: dict(zip(own, map(float, line))) for q, own, line in lines}
-
-    @property
-    def present(self) -> np.ndarray:
-        return self.candidates.rows >= 0
+        self.bm25 = bm25_run(collection, asked, len(collection.docs))
 
     def of_run(self, run: dict) -> np.ndarray:
+        """Scores of a run for the candidates, 0 where it has none: (Q, K)."""
         ids, rows = self.candidates.doc_ids, self.candidates.rows
         lines = zip(self.candidates.query_ids, rows)
         return np.array([[run[q].get(ids[r], 0.0) for r in line] for q, line in lines])
-
-    def score(self, scores: np.ndarray) -> np.ndarray:
-        return self.candidates.ndcg(np.where(self.present, scores, -np.inf))
 
 
 def pool(name, model: str, tokens: Path, split="test", queries=None) -> Pool:
@@ -89,50 +82,54 @@ def pool(name, model: str, tokens: Path, split="test", queries=None) -> Pool:
     return Pool(name, model, folder, split, queries)
 
 
-def choose(tokens: Path, models=MODELS) -> dict:
-    """The default's weights, and every rival's."""
-    default, rivals = {}, {}
-    for model in models:
-        course = CoursePool(model)
-        states = course.candidates.signals["states"]
-        default[f"course dev, {model}"] = choice.means(course, states)
-        root = tokens / "standins"
-        tasks = (
-            ("scifact", "train", 400),
-            ("wikiqa", "dev", None),
-            ("wikiqa", "train", 300),
-            (standins.titles(root), "train", 400),
-            (standins.code(root), "train", None),
-        )
-        for name, split, most in tasks:
-            task, key = pool(name, model, tokens, split, most), Path(name).name
-            arms = token_arms(model, len(next(iter(task.docs.vectors.values()))))
-            label = f"{key} {split}, {model}"
-            default[label] = choice.means(task, task.states(arms[SHIPPED]))
-            say(f"{label}: {len(task.qrels)} queries")
-            chosen_here = (key, split) in RIVAL_TASKS and model == models[0]
-            for arm in arms if chosen_here else ():
-                generic = arm.split(" principal numbers of 1 bit")
-                generic = "1 bit a principal number" if len(generic) > 1 else arm
-                means = choice.means(task, task.states(arms[arm]))
-                rivals.setdefault(generic, {})[label] = {DEFAULT: means[DEFAULT]}
+def means_of(tokens: Path, model: str) -> dict:
+    """Mean score of every mixture on every task that chooses, {task: …}, with the
+    shipped map.
+    """
+    course = CoursePool(model)
+    states = course.candidates.signals["states"]
+    found = {f"course dev, {model}": choice.means(course, states)}
+    root = tokens / "standins"
+    tasks = (
+        ("scifact", "train", 400),
+        ("wikiqa", "dev", None),
+        ("wikiqa", "train", 300),
+        (standins.titles(root), "train", 400),
+        (standins.code(root), "train", None),
+    )
+    for name, split, most in tasks:
+        task, key = pool(name, model, tokens, split, most), Path(name).name
+        arm = Qubits(64, 0.8, source="shipped", model=model, bits=4)
+        found[f"{key} {split}, {model}"] = choice.means(task, task.states(arm))
+        say(f"{key} {split}, {model}: {len(task.qrels)} queries")
+    return found
+
+
+def means_of_rivals(tokens: Path, model: str) -> dict:
+    """The same of full token vectors, on two tasks: every rival code stands for them
+    and takes their weights.
+    """
+    found = {}
+    for name, split, most in (("scifact", "train", 400), ("wikiqa", "dev", None)):
+        task = pool(name, model, tokens, split, most)
+        states = task.states(Full())
+        found[f"{name} {split}, {model}"] = choice.means(task, states, DEFAULT)
+    return found
+
+
+def choose(default: dict, rivals: dict) -> dict:
+    """The default's weights, and every rival's, from what `means_of` gives."""
     return {
         "rule": "least worst regret over the tasks",
         "grid": f"weights in steps of {choice.STEP}",
         "default": choice.least_regret(default),
         "no words": choice.least_regret(default, lambda c, w, s: w == 0),
         RIVAL: choice.least_regret(default, lambda c, w, s: s == 0),
-        "rivals": {
-            arm: {
-                "alone": choice.least_regret(own, lambda c, w, s: w == 0)[DEFAULT],
-                "with words": choice.least_regret(own)[DEFAULT],
-            }
-            for arm, own in rivals.items()
+        "other codes": {
+            "alone": choice.least_regret(rivals, lambda c, w, s: w == 0)[DEFAULT],
+            "with words": choice.least_regret(rivals)[DEFAULT],
         },
     }
-
-
-RIVAL_TASKS = {("scifact", "train"), ("wikiqa", "dev")}
 
 
 def rivals(task: Pool, chosen: dict) -> dict:
@@ -151,8 +148,7 @@ def rivals(task: Pool, chosen: dict) -> dict:
     dim = len(next(iter(task.docs.vectors.values())))
     for name, arm in token_arms(task.model, dim).items():
         states = task.states(arm)
-        key = "1 bit a principal number" if "of 1 bit" in name else name
-        own = chosen["rivals"][key]
+        own = chosen["other codes"]
         alone, three = own["alone"]["weights"], own["with words"]["weights"]
         if name in (SHIPPED, FITTED):
             alone = chosen["no words"][DEFAULT]["weights"]
@@ -195,7 +191,7 @@ def evidence(task: Pool, chosen: dict) -> dict:
     """
     runs, measure = rivals(task, chosen), task.measures[0]
     values = {name: task.values(run)[measure] for name, (run, _) in runs.items()}
-    groups, zero = query_groups(task.qrels), dict.fromkeys(task.qrels, 0.0)
+    groups, zero = query_groups(task.qrels, SHARED), dict.fromkeys(task.qrels, 0.0)
     table = {}
     for name, (_, about) in runs.items():
         own = compare_values(values[name], zero, clusters=groups)
@@ -261,7 +257,11 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.choose:
-        merge(args.out, {"choice": choose(args.tokens, args.models)})
+        default = {}
+        for model in args.models:
+            default |= means_of(args.tokens, model)
+        of_rivals = means_of_rivals(args.tokens, args.models[0])
+        merge(args.out, {"choice": choose(default, of_rivals)})
     elif args.speed:
         from tools.bench.compare_speed import measure
 

@@ -15,7 +15,7 @@ from qrr_lib.rank import max_sim
 from tools.bench.compare_arms import token_arms
 from tools.bench.compare_pool import Pool
 
-QUERIES, ROUNDS = 20, 3
+QUERIES, ROUNDS = 8, 5
 
 
 def measure(tokens: Path, model: str = "all-MiniLM-L6-v2") -> dict:
@@ -57,21 +57,33 @@ def ways_of(task: Pool, embedder) -> dict:
         "BM25, first stage": lambda q, _: words.search([asked[q]], 100),
         "words of the candidates": lambda q, _: words.scores([asked[q]], rows[[q]]),
     }
+    part = Part(task)
     for name, arm in token_arms(task.model, vectors.shape[1]).items():
-        made[name] = late(task, arm)
+        made[name] = late(task, part, arm)
     return made
 
 
-def late(task: Pool, arm):
+class Part:
+    """Token vectors of the candidates' documents alone."""
+
+    def __init__(self, task: Pool):
+        names = sorted({d for found in task.cosine.values() for d in found})
+        side, self.row = task.docs, {d: i for i, d in enumerate(names)}
+        spans = [side.offsets[side.row[d] :][:2] for d in names]
+        self.tokens = np.concatenate([side.tokens[a:b] for a, b in spans])
+        self.offsets = np.cumsum([0, *(b - a for a, b in spans)])
+
+
+def late(task: Pool, part: Part, arm):
     """MaxSim of all candidates of query number q, by one way to store tokens."""
     arm.fit(task.docs.sample())
     if hasattr(arm, "side"):
-        stored, offsets = arm.side(task.docs)
+        stored, offsets = arm.side(part)
     else:
-        stored, offsets = task.docs.encoded(arm.docs), task.docs.offsets
+        stored, offsets = arm.docs(part.tokens.astype(np.float32)), part.offsets
 
     def work(q: int, query: str):
-        rows = [task.docs.row[d] for d in task.cosine[query]]
+        rows = [part.row[d] for d in task.cosine[query]]
         parts = [stored[offsets[r] : offsets[r + 1]] for r in rows]
         a, b = task.asked.offsets[task.asked.row[query] :][:2]
         vectors = arm.queries(task.asked.tokens[a:b].astype(np.float32))

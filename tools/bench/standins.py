@@ -62,18 +62,23 @@ def code(root: Path) -> Path:
 
 
 def _without_docstring(function) -> tuple[str, str] | None:
-    """(first sentence of the docstring, the code without it), if there is enough."""
+    """(first sentence of the docstring, the code without it), if there is enough of
+    both and it is written in Python.
+    """
     if not inspect.isfunction(function) or not function.__doc__:
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    except (OSError, SyntaxError, TypeError):  # compiled, or made at run time
+        return None
     first = re.split(r"\n\s*\n", inspect.getdoc(function))[0]
     summary = re.sub(r"[`*]", "", first.replace("\n", " ")).strip()
+    if len(summary.split()) < 4 or "deprecated" in summary.lower():
+        return None
     if ast.get_docstring(node):
         node.body = node.body[1:] or [ast.Pass()]
     node.decorator_list = []
     text = ast.unparse(node)
-    if len(summary.split()) < 4 or len(text.split()) < 15:
-        return None
-    return summary, text
+    return (summary, text) if len(text.split()) >= 15 else None

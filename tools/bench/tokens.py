@@ -48,7 +48,7 @@ from qrr_lib.rank.maxsim import TokenRarity, max_sim, mean_sim
 from qrr_lib.rank.metrics import relevant, unjudged_at
 from qrr_lib.rank.scorer import Scorer
 from qrr_lib.rank.states import States
-from qrr_lib.rank.words import bm25_run, reciprocal_rank_fusion
+from qrr_lib.rank.words import bm25_run
 from tools.bench.quality import load_vectors
 from tools.bench.tokens_arms import OURS, Side, ablations, arms, make_cache
 
@@ -71,7 +71,13 @@ TWINS = (
     f"{OURS}, geometric mean",
     f"{OURS}, random projection",
 )
-VERSUS = ("cosine", "BM25", OURS, MEAN, *(f"{twin}, idf" for twin in TWINS))
+VERSUS = (
+    "cosine",
+    "BM25, no stemming",
+    OURS,
+    MEAN,
+    *(f"{twin}, idf" for twin in TWINS),
+)
 # shown for both models
 SHAPES = (
     "qubits 32",
@@ -195,12 +201,13 @@ class Task:
         """BM25's best 100, or its order of the official candidates."""
         queries = {q: self.c.queries[q] for q in self.qrels}
         if self.name != "wikiqa":
-            return bm25_run(self.c, queries)
-        run = bm25_run(self.c, queries, k=len(self.c.docs))
+            return bm25_run(self.c, queries, stem=False)
+        run = bm25_run(self.c, queries, k=len(self.c.docs), stem=False)
         return {
             q: dict(
                 sorted(
-                    ((d, run[q][d]) for d in self.cosine[q]), key=lambda item: -item[1]
+                    ((d, run[q].get(d, 0.0)) for d in self.cosine[q]),
+                    key=lambda item: -item[1],
                 )
             )
             for q in self.qrels
@@ -341,8 +348,7 @@ def evidence(
     bm25 = task.words()
     runs = {
         "cosine": task.cosine,
-        "BM25": bm25,
-        "RRF(BM25, cosine)": reciprocal_rank_fusion([bm25, task.cosine]),
+        "BM25, no stemming": bm25,
     }
     subset = sorted(queries)[:part] if task.name == "scifact" else []
     for name, arm in (
@@ -369,9 +375,6 @@ def evidence(
                 about[key]["queries"] = len(some)
             if key == RECIPE:
                 runs[f"{RECIPE}, alpha 0"] = task.run(similarity, 0.0)
-                runs[f"RRF(BM25, {RECIPE})"] = reciprocal_rank_fusion(
-                    [bm25, runs[RECIPE]]
-                )
             shown = task.values(runs[key], some)[task.measures[0]]
             say(
                 f"{time.strftime('%H:%M:%S')} {task.name} {task.model} {key}: "
@@ -409,11 +412,6 @@ def evidence(
         for other in VERSUS
         if RECIPE in values and other in values
     }
-    if RECIPE in values:
-        fused = difference(
-            values, f"RRF(BM25, {RECIPE})", "RRF(BM25, cosine)", task.measures[0]
-        )
-        against["RRF of BM25 with the recipe less RRF with cosine"] = fused
     tokens = np.diff(task.docs.offsets)
     return {
         "measure": task.measures[0],
@@ -444,13 +442,10 @@ def course(model: str) -> dict:
     reranker = Reranker(TextEmbedder(model), scorer).index(collection)
     for split in ("dev", "test_new", "test_known", "test"):
         queries, qrels = collection.split(split), collection.qrels[split]
-        runs = {"BM25": bm25_run(collection, queries)}
+        runs = {"BM25, no stemming": bm25_run(collection, queries, stem=False)}
         for name, alpha in (("cosine", 1.0), (RECIPE, scorer.default_alpha)):
             reranker.alpha = alpha
             runs[name] = reranker.run(queries)
-            runs[f"RRF(BM25, {name})"] = reciprocal_rank_fusion(
-                [runs["BM25"], runs[name]]
-            )
         values = {
             name: per_query(run, qrels, ["nDCG@10", "RR@10"])
             for name, run in runs.items()

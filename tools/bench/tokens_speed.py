@@ -163,7 +163,7 @@ def race(reranker, collection, side: Side, embedder) -> tuple[dict, dict]:
         states = States.of([reranker.scorer.encode(text.tokens)], [text.token_ids])
         ours = functools.partial(
             lambda asked, rows: reranker.scorer.score(
-                asked, reranker.states[rows], reranker.weights(asked)
+                asked, reranker.states[rows], reranker.token_weights(asked)
             ),
             states,
             [place[d] for d in ids],
