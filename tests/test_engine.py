@@ -398,13 +398,10 @@ def test_what_is_no_condition_is_refused(text):
 # how states are kept
 
 
-@pytest.mark.parametrize("tokens", ["bloch", "full"])
-def test_the_engine_compares_tokens_as_brute_force_does(
-    place, embedder, scorer, tokens
-):
-    with Index.create(place, embedder, scorer, tokens=tokens) as index:
+def test_the_engine_compares_tokens_as_brute_force_does(place, embedder, scorer):
+    with Index.create(place, embedder, scorer, tokens="full") as index:
         index.add(passages())
-        assert index.info()["tokens"] == tokens
+        assert index.info()["tokens"] == "full"
         found = scores(index, QUERIES, k=60)
     assert len(found) == 180
     documents = embedder.encode_with_tokens([p.full for p in passages()])
@@ -416,12 +413,8 @@ def test_the_engine_compares_tokens_as_brute_force_does(
         weights = rarity.weights(query.token_ids)
         for passage, document in zip(passages(), documents):
             both = query.tokens @ document.tokens.T / 2 + 0.5
-            if tokens == "bloch":
-                both = scorer.compare(
-                    *map(scorer.encode, (query.tokens, document.tokens))
-                )
             wanted = weights @ both.max(axis=1)
-            # in a folder a number has 4 or 8 bits
+            # in a folder a number has 8 bits
             assert found[qid, passage.id][2] == pytest.approx(wanted, abs=0.04)
 
 
@@ -432,9 +425,6 @@ def test_only_what_can_be_kept_is_taken(tmp_path, embedder):
         Index.create(tmp_path / "a", embedder, Scorer(QubitMap(6), per="token"))
     with pytest.raises(ValueError, match="unknown tokens='codes'"):
         Index.create(tmp_path / "a", embedder, None, tokens="codes")
-    mean = Scorer(toy_map(), per="token", interaction="mean")
-    with pytest.raises(ValueError, match="MaxSim of local fidelities only"):
-        Index.create(tmp_path / "a", embedder, mean, tokens="bloch")
     assert not (tmp_path / "a").exists()
 
 

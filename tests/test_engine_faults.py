@@ -111,7 +111,7 @@ def known(made) -> dict:
         for passage in [*before(), *after()]:
             vectors, states = index.kind.encode([passage.full])
             codes, words = index.kind.kept(states)[1]["codes"], numbers([passage.full])
-            own = vectors[0], codes, packed(words[0])
+            own = vectors[0], codes, packed(np.array(words[0], dtype="<u4"))
             every[passage.id, payload_of(passage)["hash"]] = own
     return every
 

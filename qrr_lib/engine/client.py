@@ -45,12 +45,11 @@ class ClientStore(Store):
         q, dot = self.q, self.q.Distance.DOT
         vectors = {"dense": q.VectorParams(size=layout["dense"], distance=dot)}
         if layout["tokens"]:
-            width, kind = layout["tokens"]
             best = q.MultiVectorConfig(comparator=q.MultiVectorComparator.MAX_SIM)
             options = {"multivector_config": best, "on_disk": True}
-            options["datatype"] = q.Datatype(kind)
+            options["datatype"] = q.Datatype.TURBO8
             options["hnsw_config"] = q.HnswConfigDiff(m=0)  # no graph
-            options |= {"size": width, "distance": dot}
+            options |= {"size": layout["tokens"], "distance": dot}
             vectors["tokens"] = q.VectorParams(**options)
         words = q.SparseVectorParams(modifier=q.Modifier.IDF)
         pieces = q.SparseVectorParams(index=q.SparseIndexParams(on_disk=True))

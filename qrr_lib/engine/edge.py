@@ -22,7 +22,7 @@ class EdgeStore(Store):
     ----------
     folder : path
     layout : dict or None
-        To make a new one: {"dense": width, "tokens": (width, kind of number) or None};
+        To make a new one: {"dense": width, "tokens": width or None};
         a kill leaves either all of it or nothing. None opens what is there.
     """
 
@@ -53,12 +53,12 @@ class EdgeStore(Store):
         q = self.q
         vectors = {"dense": q.EdgeVectorParams(layout["dense"], q.Distance.Dot)}
         if layout["tokens"]:
-            width, kind = layout["tokens"]
             best = q.MultiVectorConfig(q.MultiVectorComparator.MaxSim)
             options = {"multivector_config": best, "memory": q.Memory.Cold}
-            options["datatype"] = getattr(q.VectorStorageDatatype, kind.capitalize())
+            options["datatype"] = q.VectorStorageDatatype.Turbo8
             options["hnsw_config"] = q.HnswIndexConfig(0, 100, 10)  # no graph
-            vectors["tokens"] = q.EdgeVectorParams(width, q.Distance.Dot, **options)
+            made = q.EdgeVectorParams(layout["tokens"], q.Distance.Dot, **options)
+            vectors["tokens"] = made
         words = q.EdgeSparseVectorParams(modifier=q.Modifier.Idf)
         pieces = q.EdgeSparseVectorParams(memory=q.Memory.Cold)
         sparse = {"words": words, "pieces": pieces}

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+import numpy as np
+
 from qrr_lib.checks import checked_queries, whole_number
 from qrr_lib.engine.about import (
     ABOUT,
@@ -59,15 +61,14 @@ class Index:
         embedder : TextEmbedder
         scorer : Scorer or None
             Of tokens, with a fitted map; None takes the map that the course ships.
-        tokens : {"states", "bloch", "full"}
+        tokens : {"states", "full"}
             How tokens are kept: `qrr_lib.engine.tokens`.
 
         Raises ValueError if something is there already.
         """
         kind = tokens_named(tokens, embedder, scorer)
         about = new_about(tokens, kind)
-        width = kind.width and (kind.width, kind.kind)
-        layout = {"dense": embedder.dim, "tokens": width}
+        layout = {"dense": embedder.dim, "tokens": kind.width}
         return cls(place, make_store(place, layout, about_point(about)), kind, about)
 
     @classmethod
@@ -189,7 +190,7 @@ class Index:
             own = {"dense": vectors[i].tolist()}
             own["words"] = passage_vector(words[i], self.about["average"])
             own["pieces"] = Sparse(pieces, [1.0] * len(pieces))
-            extra |= {"words": packed(words[i])}
+            extra |= {"words": packed(np.array(words[i], dtype="<u4"))}
             points.append(Point(key, own | rows, payloads[key] | extra))
         return points
 

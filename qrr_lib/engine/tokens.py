@@ -1,20 +1,21 @@
-"""Two ways to keep token states: as codes beside a passage, compared by our kernel, or
-as rows that the engine compares by MaxSim (lesson 14).
+"""Two ways to keep tokens: as codes of their states beside a passage, compared by our
+kernel, or as vectors that the engine compares by MaxSim (lesson 14).
 
     kind      kept per token                   compared by
     "states"  angle codes (64 bytes)           `Scorer.score`, as in memory
-    "bloch"   Bloch vectors, 3n of 4 bits      the engine
     "full"    the token vector, D of 8 bits    the engine
+
+Bloch vectors as rows for the engine take as many bytes and more time than codes:
+data/results/engine.json.
 """
 
 from __future__ import annotations
 
-import base64
-
 import numpy as np
 
-from qrr_lib.encode.codes import codes_to_bloch
 from qrr_lib.encode.qubit_map import QubitMap
+from qrr_lib.engine.stores import Ask
+from qrr_lib.engine.words import packed, unpacked
 from qrr_lib.rank.codecs import TokenCodec
 from qrr_lib.rank.scorer import Scorer
 from qrr_lib.rank.states import States, offsets_of
@@ -41,79 +42,33 @@ class CodeStates:
 
     def kept(self, states: States) -> tuple[dict, dict]:
         """What is stored of one text: parts of its vectors, parts of its payload."""
-        codes = np.ascontiguousarray(states.rows)
-        return {}, {"codes": base64.b64encode(codes.tobytes()).decode()}
+        return {}, {"codes": packed(states.rows)}
 
     def score(self, store, found, query: States, weights) -> np.ndarray:
         """Similarity of a query with passages that were found: (K,) in [0, 1]."""
-        codes = [base64.b64decode(point.payload["codes"]) for point in found]
-        shape = query.rows.shape[1:]
-        rows = np.frombuffer(b"".join(codes), dtype=np.uint8).reshape(-1, *shape)
-        lengths = [len(own) // max(1, int(np.prod(shape))) for own in codes]
-        return self.scorer.score(query, States(rows, offsets_of(lengths)), weights)[0]
+        width = query.rows.shape[1:]
+        codes = [unpacked(point.payload["codes"], "u1") for point in found]
+        rows = [one.reshape(-1, *width) for one in codes] or [query.rows[:0]]
+        states = States(np.concatenate(rows), offsets_of(map(len, rows)))
+        return self.scorer.score(query, states, weights)[0, : len(found)]
 
     def compare(self, a, b) -> np.ndarray:
         """Similarity of every pair of rows of states: (A, B) in [0, 1]."""
         return self.scorer.compare(a, b)
 
 
-class BlochStates(CodeStates):
-    """Bloch vectors as rows of a multi-vector; the mean over n qubits of nᵢ·mᵢ is an
-    inner product.
-    """
+class FullTokens(CodeStates):
+    """Token vectors themselves, without a map: cosine in place of fidelity."""
 
     payload = ()
-    kind = "turbo4"
 
     def __init__(self, embedder, scorer: Scorer):
         super().__init__(embedder, scorer)
-        similarity = scorer.codec.similarity.name
-        if (similarity, scorer.interaction) != ("local_fidelity", "max"):
-            raise ValueError(
-                "the engine computes MaxSim of local fidelities only: take "
-                "Scorer(map, per='token'), or tokens='states'"
-            )
-        self.width = 3 * scorer.angles.circuit.n_qubits
-
-    def rows(self, states: States) -> np.ndarray:
-        """(T, W), so that the inner product of two rows is 2·similarity − 1."""
-        n_qubits = self.width // 3
-        vectors = codes_to_bloch(states.rows).reshape(-1, self.width)
-        return vectors / np.float32(np.sqrt(n_qubits))
-
-    def kept(self, states: States) -> tuple[dict, dict]:
-        """What is stored of one text; a text without tokens has no rows."""
-        return ({"tokens": self.rows(states).tolist()} if len(states.rows) else {}), {}
-
-    def score(self, store, found, query: States, weights) -> np.ndarray:
-        """Similarity of a query with passages that were found: (K,) in [0, 1]."""
-        from qrr_lib.engine.stores import Ask
-
-        rows = self.rows(query)
-        if not len(rows) or not found:
-            return np.zeros(len(found), dtype=np.float32)
-        equal = np.full(len(rows), 1 / len(rows), dtype=np.float32)
-        rows *= (equal if weights is None else weights[0])[:, None]
-        ids = [point.id for point in found]
-        [hits] = store.search([Ask("tokens", rows.tolist(), len(ids), within=ids)])
-        scores = {key: (1 + score) / 2 for key, score in hits}
-        return np.array([scores.get(key, 0) for key in ids], dtype=np.float32).clip(
-            0, 1
-        )
-
-
-class FullTokens(BlochStates):
-    """Token vectors themselves, without a map: cosine in place of fidelity."""
-
-    kind = "turbo8"
-
-    def __init__(self, embedder, scorer: Scorer):
-        self.embedder, self.scorer, self.width = embedder, scorer, embedder.dim
+        self.width = embedder.dim
 
     def belongs_to(self) -> dict:
         """Name and hash of the model."""
-        both = super().belongs_to()
-        return {name: both[name] for name in MODEL} | {"map_sha256": ""}
+        return super().belongs_to() | {"map_sha256": ""}
 
     def encode(self, texts: list[str]) -> tuple[np.ndarray, States]:
         """Texts → (embeddings (N, D), token vectors), in one forward pass."""
@@ -121,16 +76,27 @@ class FullTokens(BlochStates):
         tokens, ids = [e.tokens for e in encoded], [e.token_ids for e in encoded]
         return np.stack([e.vector for e in encoded]), States.of(tokens, ids)
 
-    def rows(self, states: States) -> np.ndarray:
-        """The vectors (T, D)."""
-        return np.array(states.rows, dtype=np.float32)
+    def kept(self, states: States) -> tuple[dict, dict]:
+        """What is stored of one text; a text without tokens has no rows."""
+        return ({"tokens": states.rows.tolist()} if len(states.rows) else {}), {}
+
+    def score(self, store, found, query: States, weights) -> np.ndarray:
+        """Similarity of a query with passages that were found: (K,) in [0, 1]."""
+        ids, scores = [point.id for point in found], {}
+        if len(query.rows) and ids:
+            equal = np.full(len(query.rows), 1 / len(query.rows), dtype=np.float32)
+            rows = query.rows * (equal if weights is None else weights[0])[:, None]
+            ask = Ask("tokens", rows.tolist(), len(ids), within=ids)
+            scores = {key: (1 + score) / 2 for key, score in store.search([ask])[0]}
+        found = np.array([scores.get(key, 0) for key in ids], dtype=np.float32)
+        return found.clip(0, 1)
 
     def compare(self, a, b) -> np.ndarray:
         """Half of one plus the cosine of every pair: (A, B) in [0, 1]."""
         return (1 + a @ b.T) / 2
 
 
-KINDS = {"states": CodeStates, "bloch": BlochStates, "full": FullTokens}
+KINDS = {"states": CodeStates, "full": FullTokens}
 
 
 def tokens_named(kind: str, embedder, scorer: Scorer | None):

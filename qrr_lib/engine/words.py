@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qrr_lib.engine.extra import package
 from qrr_lib.rank.words import K1, B
 
 
@@ -56,11 +57,12 @@ def query_vector(words: list[int]) -> Sparse:
     return Sparse([word for word, _ in counts], [float(n) for _, n in counts])
 
 
-def packed(words: list[int]) -> str:
-    """Words as text, to be kept in a payload."""
-    return base64.b64encode(np.array(words, dtype="<u4").tobytes()).decode()
+def packed(rows: np.ndarray) -> str:
+    """Numbers as text, to be kept in a payload."""
+    return base64.b64encode(np.ascontiguousarray(rows)).decode()
 
 
-def unpacked(text: str) -> np.ndarray:
-    """What was `packed`: (length,) uint32."""
-    return np.frombuffer(base64.b64decode(text), dtype="<u4")
+def unpacked(text: str, kind: str = "<u4") -> np.ndarray:
+    """What was `packed`, in one row: words, or bytes ("u1")."""
+    # six times as fast as the standard library's
+    return np.frombuffer(package("pybase64", "engine").b64decode(text), dtype=kind)

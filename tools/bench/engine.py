@@ -177,7 +177,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--parts", default="tokens,query,indexing,growth")
     parser.add_argument("--passages", type=int, default=100_000)
-    parser.add_argument("--kinds", default="states,bloch,full")
+    parser.add_argument("--kinds", default="states,full")
     options = parser.parse_args()
     torch.set_num_threads(1)
     results = json.loads(OUT.read_text("utf-8")) if OUT.is_file() else {}
