@@ -5,14 +5,13 @@ from __future__ import annotations
 import html
 import re
 from collections import Counter
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from qrr_lib.course import Judging
 from qrr_lib.course.judgements import read_qrels, read_queries, write_judged
-from qrr_lib.engine.passage import point_id
+from qrr_lib.embed.collection import Document
 from qrr_lib.rank.mix import Candidates
 
 QUERIES = [f"question {i}" for i in range(6)]
@@ -26,20 +25,16 @@ class ToyIndex:
 
     def __init__(self, width: int = WIDTH):
         texts = {f"<d{i}>#1": (f"Title {i}", f"<b>Text</b> {i}") for i in range(width)}
-        self.texts = texts
-        self.store = SimpleNamespace(retrieve=self.retrieve)
+        self.documents = {key: Document(*text) for key, text in texts.items()}
 
-    def retrieve(self, ids, payload):
-        names = {point_id(key): key for key in self.texts}
-        rows = (self.texts[names[one]] for one in ids)
-        payloads = [dict(zip(("title", "text"), row)) for row in rows]
-        return [SimpleNamespace(id=i, payload=p) for i, p in zip(ids, payloads)]
+    def texts(self, ids):
+        return {key: self.documents[key] for key in ids}
 
     def candidates(self, queries, k):
-        rows = np.tile(np.arange(len(self.texts)), (len(queries), 1))
+        rows = np.tile(np.arange(len(self.documents)), (len(queries), 1))
         signals = {"cosine": -rows, "words": rows, "states": 0 * rows}
         signals = {name: scores / 10 for name, scores in signals.items()}
-        return Candidates(list(queries), list(self.texts), rows, signals)
+        return Candidates(list(queries), list(self.documents), rows, signals)
 
 
 @pytest.fixture

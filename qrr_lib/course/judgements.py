@@ -4,11 +4,9 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from qrr_lib.embed.collection import Document
-from qrr_lib.engine.passage import point_id
 from qrr_lib.files import atomic_path
 from qrr_lib.rank.metrics import Qrels
 
@@ -91,10 +89,3 @@ def rankings(
     found = index.candidates(queries, k)
     alone = ((name, found.run({name: 1})) for name in ("cosine", "words"))
     return {**dict(alone), "mix": found.run(index.weights)}
-
-
-def texts_of(index, ids: Iterable[str]) -> dict[str, Document]:
-    """{passage id: its title and text} from an index."""
-    keys = {point_id(key): key for key in ids}
-    points = index.store.retrieve(list(keys), ["title", "text"])
-    return {keys[point.id]: Document(**point.payload) for point in points}

@@ -13,7 +13,6 @@ from qrr_lib.course.judgements import (
     rankings,
     read_qrels,
     read_queries,
-    texts_of,
     write_judged,
 )
 from qrr_lib.learn.comparison import Comparison, compare
@@ -52,7 +51,7 @@ class Judging:
         self.queries, self.grades = self._resumed(queries)
         self.runs = rankings(index, self.queries)
         pool = [(query, key) for query in self.queries for key in self._pool(query)]
-        self.texts = texts_of(index, {key for _, key in pool})
+        self.texts = index.texts({key for _, key in pool})
         self.pool, self.place = pool, 0
         self._forward()
 

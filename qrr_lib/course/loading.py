@@ -30,9 +30,7 @@ class Loading:
         self.files, self.skipped = files, {}
         self.passages = 0
         self.pieces = word_pieces(index.embedder)
-        points = (p for page in index.store.scroll(["id", "source"]) for p in page)
-        payloads = [point.payload for point in points if "id" in point.payload]
-        self.before = {one["id"]: one["source"] for one in payloads}
+        self.before = index.sources()
         self.places = {split_id(key)[0]: place for key, place in self.before.items()}
         self.seen: dict[str, int] = {}
         self.ends: list[int] = []  # passages read when a document ends

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import numpy as np
 
 from qrr_lib.checks import checked_queries, whole_number
+from qrr_lib.embed.collection import Document
 from qrr_lib.engine.about import (
     ABOUT,
     about_point,
@@ -104,9 +105,21 @@ class Index:
 
     def hashes(self) -> dict[str, str]:
         """{id: hash of the passage's content} of everything in the index."""
-        pages = self.store.scroll(["id", "hash"])
+        return self._column("hash")
+
+    def sources(self) -> dict[str, str]:
+        """{id: where the passage comes from} of everything in the index."""
+        return self._column("source")
+
+    def _column(self, name: str) -> dict[str, str]:
+        pages = self.store.scroll(["id", name])
         points = (point for page in pages for point in page if point.id != ABOUT)
-        return {point.payload["id"]: point.payload["hash"] for point in points}
+        return {point.payload["id"]: point.payload[name] for point in points}
+
+    def texts(self, ids: Iterable[str]) -> dict[str, Document]:
+        """{id: title and text} of these passages, those that are there."""
+        points = self.store.retrieve(list(map(point_id, ids)), ["id", "title", "text"])
+        return {p.payload.pop("id"): Document(**p.payload) for p in points}
 
     def ids(self) -> list[str]:
         """The ids of all passages."""
@@ -239,11 +252,10 @@ class Index:
         """Say which token of the query met which token of a passage; with "states",
         weight · similarity adds up to its score.
         """
-        found = self.store.retrieve([point_id(key)], ["title", "text"])
+        found = self.texts([key])
         if not found:
             raise ValueError(f"no passage {key!r} is in the index at {self.place}")
-        passage = Passage(key, **found[0].payload)
-        texts = checked_queries({"": query}) + [passage.full]
+        texts = checked_queries({"": query}) + [found[key].full]
         _, states = self.kind.encode(texts)
         asked, document = states[:1], states[1:]
         weights = self.finder.weights(asked)
