@@ -30,6 +30,13 @@ COMMANDS = {  # what a command does: its arguments
         "--sync": {"action": "store_true"},
         "--tokens": {"choices": ["states", "full"]},
     },
+    engine_commands.bulk: {
+        "paths": {"nargs": "+", "metavar": "PATH"},
+        "--to": {"required": True, "metavar": "INDEX"},
+        "--tokens": {"choices": ["states", "full"]},
+        "--workers": {"type": int},
+        "--address": {},
+    },
     engine_commands.delete: {
         "ids": {"nargs": "+", "metavar": "ID"},
         "--index": {"required": True},
@@ -49,16 +56,6 @@ COMMANDS = {  # what a command does: its arguments
         "--host": {"default": "127.0.0.1"},
         "--port": {"type": int, "default": 8000},
         "--index": {},
-    },
-    commands.embed: {
-        "--engine": {"choices": ["ray", "local"], "default": "ray"},
-        "--input": {"nargs": "+", "required": True},
-        "--output": {"required": True},
-        "--rows": {"type": int, "default": 1000},
-        "--bad": {"choices": ["stop", "skip"], "default": "stop"},
-        "--workers": {"type": int},
-        "--address": {},
-        "--head": {},
     },
 }
 HELP = {
@@ -85,14 +82,8 @@ HELP = {
     "ids": "of documents, or of single passages (document#n)",
     "--qrels": "judgements in BEIR's layout: query, document, grade, tabs between",
     "--queries": "queries.jsonl (default: the one beside or above the judgements)",
-    "--input": "JSONL or Parquet files with id, title and text",
-    "--output": "folder for the blocks; the same command again goes on where it "
-    "stopped",
-    "--rows": "documents a block (default 1000)",
-    "--bad": "at a malformed line",
     "--workers": "default: one for each graphics card, or else for each core",
     "--address": "of a running Ray cluster (default: start one here)",
-    "--head": "trained head to encode with (default: the course's one-qubit head)",
 }
 
 

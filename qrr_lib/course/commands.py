@@ -4,7 +4,6 @@ A command's docstring is what `qrr --help` says of it. Names of the library are 
 for when they are used (it imports itself lazily), so that `qrr --help` answers at once.
 """
 
-import functools
 import importlib
 
 import qrr_lib
@@ -108,26 +107,6 @@ def serve(args) -> int:
     return 0
 
 
-def embed(args) -> int:
-    """embed and encode files of documents in blocks, on one machine or many (lesson
-    14)
-    """
-    bulk = _needs("engine.bulk", "scale")
-    scorer = _head_scorer(args, qrr_lib.TextEmbedder())
-    uncached = functools.partial(qrr_lib.TextEmbedder, cache=False)
-    names = ("engine", "rows", "bad", "workers", "address")
-    settings = {name: getattr(args, name) for name in names}
-    done = bulk.embed_files(args.input, args.output, uncached, scorer, **settings)
-    for line in done["skipped"]:
-        say(f"skipped {line}")
-    new = done["blocks"] - done["done_before"]
-    print(
-        f"{done['documents']} documents embedded in {new} blocks in "
-        f"{done['seconds']:.1f} s; {done['done_before']} blocks were there already"
-    )
-    return 0
-
-
 def _course_reranker(args):
     """The course corpus and a reranker that has indexed it."""
     collection, embedder = qrr_lib.load_collection("course"), qrr_lib.TextEmbedder()
@@ -150,16 +129,6 @@ def _reranker(collection, embedder, mode: str, alpha=None, backend: str = "torch
         scorer = qrr_lib.Scorer(head, backend=backend)
     made = qrr_lib.Reranker(embedder, scorer, first_stage, alpha)
     return made.index(collection)
-
-
-def _head_scorer(args, embedder):
-    """Scorer of `--head FILE`, or else of the course's one-qubit head."""
-    if args.head:
-        head, _ = encode.load_head(args.head, embedder.dim)
-    else:
-        head, _ = encode.course_head(embedder.name)
-    similarity = "fidelity" if head.circuit.n_qubits == 1 else "local_fidelity"
-    return qrr_lib.Scorer(head, similarity)
 
 
 def _refuse(args, what: str, **defaults) -> None:

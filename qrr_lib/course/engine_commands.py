@@ -1,5 +1,6 @@
 """What the commands of `qrr` do with an index of one's own documents (lesson 14)."""
 
+import functools
 import json
 import textwrap
 from collections.abc import Mapping
@@ -41,6 +42,26 @@ def index(args) -> int:
     )
     _say_skipped(loading.skipped)
     return PARTLY if loading.skipped else 0
+
+
+def bulk(args) -> int:
+    """embed files on many processors with Ray, for a server's index or into a folder of
+    Parquet files that `qrr index` takes in (lesson 14)
+    """
+    files, _ = find_files(args.paths)
+    name = qrr_lib.default_model()  # workers have no settings of this shell
+    embedder = functools.partial(qrr_lib.TextEmbedder, name, cache=False)
+    settings = {"workers": args.workers, "address": args.address}
+    settings["tokens"] = args.tokens or "states"
+    done = engine.load_in_bulk(files, args.to, embedder, **settings)
+    passages = sum(done["seen"].values())
+    print(
+        f"{len(done['seen'])} documents, {passages} passages: {done['written']} new or "
+        f"changed, {passages - done['written']} there already, {done['deleted']} "
+        f"deleted; in {args.to}"
+    )
+    _say_skipped(done["skipped"])
+    return PARTLY if done["skipped"] else 0
 
 
 def search(args) -> int:

@@ -2,12 +2,17 @@
 
 import bisect
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from qrr_lib.engine.about import check_same
+from qrr_lib.engine.parts import part_about, read_part
 from qrr_lib.engine.passage import Passage
-from qrr_lib.engine.passages import cut, split_id, word_pieces
+from qrr_lib.engine.passages import cut, split_id, stale, word_pieces
 from qrr_lib.engine.readers import most_documents, read_documents
+
+SAME = ("tokens", "model", "model_sha256", "map_sha256")
 
 
 class Loading:
@@ -27,7 +32,10 @@ class Loading:
     """
 
     def __init__(self, index, files: dict[Path, str]):
-        self.files, self.skipped = files, {}
+        found = {path: part_about(path) for path in files}
+        self.parts = {path: about for path, about in found.items() if about}
+        self.files = {path: files[path] for path in files if path not in self.parts}
+        self.skipped: dict[Path, list[str]] = {}
         self.passages = 0
         self.pieces = word_pieces(index.embedder)
         self.before = index.sources()
@@ -50,7 +58,18 @@ class Loading:
                 done = bisect.bisect_right(self.ends, passages)
                 line.update(done - line.n)
 
-            return index.add(self.read(), progress)
+            return index.add(self.read(), progress) + self._parts_into(index)
+
+    def _parts_into(self, index) -> int:
+        """Add what `qrr bulk` has encoded: how many passages were new or changed."""
+        written = 0
+        for path, about in self.parts.items():
+            check_same(path, about, {name: index.about[name] for name in SAME})
+            passages, *encoded = read_part(path)
+            self.passages += len(passages)
+            self.seen |= Counter(split_id(passage.id)[0] for passage in passages)
+            written += index.add_encoded(passages, *encoded)
+        return written
 
     def read(self) -> Iterator[Passage]:
         """Passages of all documents, one after the other."""
@@ -67,11 +86,8 @@ class Loading:
             yield from found
 
     def stale(self) -> list[str]:
-        """Ids in the index of passages that documents have no more: they are
-        shorter.
-        """
-        found = ((key, *split_id(key)) for key in self.before)
-        return [key for key, document, n in found if n > self.seen.get(document, n)]
+        """Ids in the index of passages that documents have no more."""
+        return stale(self.before, self.seen)
 
     def vanished(self, paths: list[str]) -> list[str]:
         """Ids in the index of what came from these files and folders and is not there

@@ -3,9 +3,9 @@
 
 passage: what is kept, and conditions · words: sparse vectors and statistics · tokens:
 how token states are kept · stores, edge, client, places: Qdrant in this process or on
-a server · finder: candidates, hits · about, index: all of it · readers, formats,
-passages: files in · extra: packages asked for when they are used · milvus, blocks,
-bulk: the first edition's way (extra `[scale]`)
+a server · finder: candidates, hits · points, about, index: all of it · readers,
+formats, passages: files in · parts, cluster, bulk: many files at once (extra
+`[cluster]`) · extra: packages asked for when they are used
 """
 
 from qrr_lib.lazy import lazy_names
@@ -14,8 +14,7 @@ HOMES = {
     "index": "Index",
     "finder": "Hit",
     "passage": "Passage condition",
-    "milvus": "MilvusIndex",
-    "bulk": "embed_files",
+    "bulk": "load_in_bulk",
     "extra": "EngineError",
 }
 __getattr__, __dir__, __all__ = lazy_names(__name__, HOMES)

@@ -34,7 +34,7 @@ class ClientStore(Store):
 
     def __init__(self, client, place, name, lock=None, layout=None, first=None):
         self.client, self.place, self.name, self.lock = client, place, name, lock
-        self.q = package("qdrant_client.models", "engine")
+        self.q = package("qdrant_client.models")
         self.there = self._do(client.collection_exists, collection_name=name)
         if layout is not None:
             if not self.there:
@@ -58,7 +58,7 @@ class ClientStore(Store):
 
     def _do(self, call, *arguments, **options):
         """Call the server; again, after a pause, if it does not answer."""
-        errors = package("qdrant_client.http.exceptions", "engine")
+        errors = package("qdrant_client.http.exceptions")
         for attempt in range(TRIES):
             if attempt:
                 time.sleep(PAUSE * 2 ** (attempt - 1))

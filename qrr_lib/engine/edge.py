@@ -27,7 +27,7 @@ class EdgeStore(Store):
     """
 
     def __init__(self, folder: Path, layout: dict | None = None, first: Point = None):
-        self.q = package("qdrant_edge", "engine")
+        self.q = package("qdrant_edge")
         self.folder, self.place = folder, str(folder)
         self.lock = locked(folder)
         try:

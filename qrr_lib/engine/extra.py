@@ -9,7 +9,7 @@ class EngineError(ValueError):
     """
 
 
-def package(name: str, extra: str = "scale"):
+def package(name: str, extra: str = "engine"):
     """Import a package of the extra; EngineError if it is not installed."""
     try:
         return importlib.import_module(name)

@@ -80,7 +80,7 @@ def _html(data: bytes) -> tuple[str, str]:
 
 def _pdf(data: bytes) -> tuple[str, str]:
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # we say what is wrong
-    pdf = package("pypdf", "engine").PdfReader(io.BytesIO(data))
+    pdf = package("pypdf").PdfReader(io.BytesIO(data))
     if pdf.is_encrypted:
         raise ValueError("it is encrypted: save it without a password")
     title = str((pdf.metadata or {}).get("/Title") or "")
@@ -92,7 +92,7 @@ def _docx(data: bytes) -> tuple[str, str]:
     file = io.BytesIO(data)
     if sum(part.file_size for part in zipfile.ZipFile(file).infolist()) > MOST_BYTES:
         raise ValueError(f"it unpacks to more than {MOST_BYTES // 1_000_000} MB")
-    document, lines = package("docx", "engine").Document(file), []
+    document, lines = package("docx").Document(file), []
     for block in document.iter_inner_content():
         if hasattr(block, "rows"):
             lines += ["\t".join(cell.text for cell in row.cells) for row in block.rows]
@@ -137,9 +137,7 @@ def _number(cell: str) -> str | int | float:
 def _parquet(opened) -> Rows:
     packed = isinstance(opened, gzip.GzipFile)  # it can't be read from its end
     source = io.BytesIO(opened.read()) if packed else opened
-    batches = (
-        package("pyarrow.parquet", "engine").ParquetFile(source).iter_batches(1000)
-    )
+    batches = package("pyarrow.parquet").ParquetFile(source).iter_batches(1000)
     rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
     return ((f"row {number}", row) for number, row in enumerate(rows, 1))
 

@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-
-import numpy as np
+from collections.abc import Callable, Iterable, Mapping
 
 from qrr_lib.checks import checked_queries, whole_number
 from qrr_lib.embed.collection import Document
@@ -22,15 +20,13 @@ from qrr_lib.engine.finder import SHOWN, Finder, Hit, hits
 from qrr_lib.engine.passage import (
     Passage,
     check_condition,
-    check_passages,
     payload_of,
     point_id,
 )
 from qrr_lib.engine.places import make_store, open_store
-from qrr_lib.engine.stores import Point
+from qrr_lib.engine.points import blocks_of, made_point
 from qrr_lib.engine.tokens import tokens_named
-from qrr_lib.engine.words import Sparse, numbers, packed, passage_vector
-from qrr_lib.rank.codecs import TEXTS_A_BLOCK
+from qrr_lib.engine.words import numbers
 from qrr_lib.rank.explain import TokenMatch, matches
 from qrr_lib.rank.mix import Candidates
 from qrr_lib.rank.scorer import Scorer
@@ -147,7 +143,7 @@ class Index:
         blocks before it are kept.
         """
         written = done = 0
-        for block in self._blocks(passages):
+        for block in blocks_of(passages):
             written += self._write(block)
             done += len(block)
             if progress is not None:
@@ -156,56 +152,45 @@ class Index:
             self.store.optimise()
         return written
 
-    def _blocks(self, passages: Iterable[Passage]) -> Iterator[list[Passage]]:
-        """Passages in lists of at most `TEXTS_A_BLOCK`, ids checked."""
-        known: set[str] = set()
-        block: list[Passage] = []
-        for passage in passages:
-            block.append(passage)
-            if len(block) == TEXTS_A_BLOCK:
-                check_passages(block, known)
-                yield block
-                known.update(passage.id for passage in block)
-                block = []
-        if block:
-            check_passages(block, known)
-            yield block
+    def add_encoded(self, passages: list[Passage], vectors, states) -> int:
+        """The same for passages whose embeddings (N, D) and states are there already:
+        those of this index' model and map (`qrr_lib.engine.parts`).
+        """
+        written = start = 0
+        for block in blocks_of(passages):
+            own = slice(start, start + len(block))
+            written += self._write(block, (vectors[own], states[own]))
+            start += len(block)
+        if written:
+            self.store.optimise()
+        return written
 
-    def _write(self, block: list[Passage]) -> int:
+    def _write(self, block: list[Passage], encoded: tuple | None = None) -> int:
         """Store what is new or changed of a block: how many that were."""
-        kept = [payload_of(passage) for passage in block]
-        payloads = {point_id(payload["id"]): payload for payload in kept}
-        there = self.store.retrieve(list(payloads), ["hash"], ["pieces"])
+        payloads = [payload_of(passage) for passage in block]
+        keys = [point_id(passage.id) for passage in block]
+        there = self.store.retrieve(keys, ["hash"], ["pieces"])
         old = {point.id: point for point in there}
-        todo = [
-            (key, passage)
-            for (key, payload), passage in zip(payloads.items(), block)
-            if key not in old or old[key].payload["hash"] != payload["hash"]
-        ]
+        kept = {key: point.payload["hash"] for key, point in old.items()}
+        todo = [i for i, key in enumerate(keys) if kept.get(key) != payloads[i]["hash"]]
         if not todo:
             return 0
-        points = self._points(todo, payloads)
-        self.store.upsert(points)
-        self.finder.count([old[key] for key, _ in todo if key in old], -1)
-        self.finder.count(points)
-        return len(points)
-
-    def _points(self, todo: list, payloads: dict) -> list[Point]:
-        texts = [passage.full for _, passage in todo]
-        vectors, states = self.kind.encode(texts)
+        texts = [block[i].full for i in todo]
+        if encoded is None:
+            vectors, states = self.kind.encode(texts)
+        else:
+            vectors, states = (part[todo] for part in encoded)
         words = numbers(texts)
         if not self.about["average"]:
             self._set_average(sum(map(len, words)) / len(words))
         points = []
-        for i, (key, _) in enumerate(todo):
-            rows, extra = self.kind.kept(states[i : i + 1])
-            pieces = sorted({int(j) for j in states[i : i + 1].token_ids})
-            own = {"dense": vectors[i].tolist()}
-            own["words"] = passage_vector(words[i], self.about["average"])
-            own["pieces"] = Sparse(pieces, [1.0] * len(pieces))
-            extra |= {"words": packed(np.array(words[i], dtype="<u4"))}
-            points.append(Point(key, own | rows, payloads[key] | extra))
-        return points
+        for n, i in enumerate(todo):
+            parts = payloads[i], words[n], vectors[n], states[n : n + 1]
+            points.append(made_point(self.kind, self.about["average"], *parts))
+        self.store.upsert(points)
+        self.finder.count([old[keys[i]] for i in todo if keys[i] in old], -1)
+        self.finder.count(points)
+        return len(points)
 
     def _set_average(self, average: float) -> None:
         """Fix the length that words are weighed by, unless another process did so."""

@@ -62,7 +62,7 @@ def _client(place) -> dict:
     """Arguments of `ClientStore` for an address, a folder or a client."""
     if not isinstance(place, (str, os.PathLike)):
         return {"client": place, "place": "the client's server", "name": COLLECTION}
-    client = package("qdrant_client", "engine").QdrantClient
+    client = package("qdrant_client").QdrantClient
     if "://" not in str(place):
         options = {"lock": locked(Path(place)), "client": client(path=str(place))}
         return {"place": str(place), "name": COLLECTION} | options
@@ -83,7 +83,7 @@ def _client(place) -> dict:
 def _has_edge() -> bool:
     """True if Qdrant Edge is installed; says so if it is not."""
     try:
-        package("qdrant_edge", "engine")
+        package("qdrant_edge")
     except EngineError:
         say(
             "qdrant-edge-py is not installed (it has no wheel for every platform): "

@@ -65,4 +65,4 @@ def packed(rows: np.ndarray) -> str:
 def unpacked(text: str, kind: str = "<u4") -> np.ndarray:
     """What was `packed`, in one row: words, or bytes ("u1")."""
     # six times as fast as the standard library's
-    return np.frombuffer(package("pybase64", "engine").b64decode(text), dtype=kind)
+    return np.frombuffer(package("pybase64").b64decode(text), dtype=kind)
