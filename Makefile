@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install $(if $(TORCH_IND
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lab slides classroom rehearsal bench bench-faiss bench-corpus bench-quality bench-tokens bench-compare bench-shots bench-service bench-rag bench-scale measure format lint clean
+.PHONY: help demo test test-all lab slides classroom rehearsal bench bench-faiss bench-corpus bench-quality bench-tokens bench-compare bench-shots bench-service bench-rag bench-engine measure format lint clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -30,7 +30,7 @@ demo: $(VENV)/installed      ## answer one question: cosine's ranking beside the
 	@$(BIN)/qrr demo
 
 $(VENV)/installed-serve: $(VENV)/installed
-	$(PIP) -e ".[serve]"
+	$(PIP) -e ".[serve,engine]"
 	@touch $@
 
 lab: $(VENV)/installed-serve       ## open JupyterLab on lesson 00
@@ -99,8 +99,8 @@ bench-service: $(VENV)/installed-test ## load on the service, loopback only: thr
 bench-rag: $(VENV)/installed-test ## what reranking does to answers: context recall, citation precision
 	$(BIN)/python -m tools.bench.rag
 
-bench-scale: $(VENV)/installed-test ## one inner product as it grows: exactness, latency, bytes, engines (needs QRR_COLLECTIONS_DIR and some GB of memory)
-	$(BIN)/python -m tools.bench.scale
+bench-engine: $(VENV)/installed-test ## an index of one's own: bytes a token, milliseconds a query, passages a second (25 minutes, 4 GB of memory, 6 GB of disk)
+	$(BIN)/python -m tools.bench.engine
 
 measure: $(VENV)/installed-test ## time and memory of every lesson, written into README
 	$(BIN)/python tools/notebooks.py measure

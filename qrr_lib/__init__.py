@@ -33,7 +33,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "encode fidelity "
         "local_fidelity log_fidelity overlap",
         "rank": "BM25 FaissRetriever HybridIndex RankedDocument Reranker Scorer "
-        "TokenMatch Union evaluate max_sim open_index per_query",
+        "TokenMatch Union evaluate max_sim per_query",
         "learn": "Comparison TrainingResult compare train_head",
         "shots": "depolarise estimate_variance measure_pairs measure_pairs_pennylane "
         "misread noisy_device order_agreement qubit_fidelities same_order "

@@ -130,7 +130,7 @@ def test_check_names_the_memory_that_was_measured(monkeypatch, model):
 
 def wishes() -> list:
     """The lines about what only lessons 13 and 14 want."""
-    return [machine.extra("serve"), machine.language_model(), machine.extra("scale")]
+    return [machine.extra("serve"), machine.language_model(), machine.extra("engine")]
 
 
 def test_check_says_how_to_get_what_lessons_13_and_14_want_and_fails_nobody(
@@ -139,7 +139,7 @@ def test_check_says_how_to_get_what_lessons_13_and_14_want_and_fails_nobody(
     fetched, version = [], importlib.metadata.version
 
     def look(name):
-        if name in ("gguf", "ray", "pymilvus"):
+        if name in ("gguf", "pypdf", "qdrant-client"):
             raise importlib.metadata.PackageNotFoundError(name)
         return version(name)
 
@@ -149,7 +149,7 @@ def test_check_says_how_to_get_what_lessons_13_and_14_want_and_fails_nobody(
     advice = (
         ("gguf", 'pip install -e ".[serve]"'),
         ("not in place", "qrr models SmolLM2-135M-Instruct"),
-        ("pymilvus, ray", 'pip install -e ".[scale]"'),
+        ("qdrant-client, pypdf", 'pip install -e ".[engine]"'),
     )
     for line, words in zip(wishes(), advice):
         assert line.ok, "lesson 00 asserts it"
@@ -173,7 +173,7 @@ def test_check_asks_for_the_packages_of_the_extras():
     extras = PROJECT["project"]["optional-dependencies"]
     for extra, (_, names) in machine.EXTRAS.items():
         listed = {re.match(r"[\w-]+", item)[0] for item in extras[extra]}
-        assert listed == set(names) - {"pyarrow"}, "pyarrow comes with ray[data]"
+        assert listed == set(names)
 
 
 @pytest.mark.parametrize("wanted", ["3", "03"])

@@ -109,9 +109,9 @@ def test_installed_versions_lie_in_the_ranges_and_are_the_pinned_ones():
         "project"
     ]
     extras = project["optional-dependencies"]
-    for item in (
-        project["dependencies"] + extras["serve"] + extras["scale"] + extras["test"]
-    ):
+    wanted = ("serve", "engine", "cluster", "test")
+    listed = [item for name in wanted for item in extras[name]]
+    for item in project["dependencies"] + listed:
         need = Requirement(item)
         if need.name == "qrr-lib" or (need.marker and not need.marker.evaluate()):
             continue

@@ -66,10 +66,6 @@ REFUSALS = {
         lambda _: rerank(tokens(QubitMap(6))).index({"a": "bread"}),
         "at least 13 vectors to fit, got 1",
     ),
-    "a folder for texts": (
-        lambda _: rerank().index(DOCS, folder="x"),
-        "a folder holds token states",
-    ),
     "states of others": (
         lambda r: r.add(["z"], ROWS[:1], r.states),
         "1 ids for the states of 6",

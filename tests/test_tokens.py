@@ -456,3 +456,21 @@ def test_the_heat_map_shows_every_best_partner(reranker, embedder):
     assert [shown[int(x)] for x in rings] == ["t1", "t70"]
     with pytest.raises(ValueError, match="no tokens"):
         token_heatmap(axis, ["a"], [], np.zeros((1, 0)))
+
+
+def test_gathering_texts(rng):
+    states = random_codes(rng, [3, 0, 4, 1])
+    part = states[[2, 1, 0]]
+    assert part.offsets.tolist() == [0, 4, 4, 7] and np.array_equal(
+        part.rows[:4], states.rows[3:7]
+    )
+    assert (
+        np.array_equal(states[1:3].token_ids, states.token_ids[3:7])
+        and len(states[1:3]) == 2
+    )
+    joined = States.join([states[:2], states[2:]])
+    assert (
+        np.array_equal(joined.rows, states.rows)
+        and joined.offsets.tolist() == states.offsets.tolist()
+    )
+    assert len(states[[]]) == 0 and len(States.join([states[[]], states])) == 4

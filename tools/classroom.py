@@ -80,8 +80,8 @@ def copy_course(target: Path) -> None:
 
 
 def extras() -> list[str]:
-    """Optional parts of the course that learners need: every extra but those
-    for tests.
+    """Optional parts of the course that learners need: every extra but those for tests
+    and Ray, which no lesson starts.
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
         "project"
@@ -89,7 +89,7 @@ def extras() -> list[str]:
     return [
         name
         for name in project.get("optional-dependencies", {})
-        if name not in ("test", "browser")
+        if name not in ("test", "browser", "cluster")
     ]
 
 

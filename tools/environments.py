@@ -29,15 +29,17 @@ CONDA_NAMES = {
     "gguf": None,
     "cohere": None,
     "schemathesis": None,
+    "qdrant-edge-py": None,
+    "qdrant-client": None,
+    "pybase64": None,
 }
 
 
 def dependencies() -> dict[str, str]:
-    """{package name: version range} of the base list and the extras [serve] and [test],
-    in order.
+    """{package name: version range} of the base list and the extras [serve], [engine]
+    and [test], in order.
 
-    [scale] is left to who wants it: its engines are large, and lesson 14 says in one
-    line where they are missing.
+    [cluster] is left to who wants it: Ray is large, and no lesson starts it.
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
         "project"
@@ -45,7 +47,8 @@ def dependencies() -> dict[str, str]:
     extras = project["optional-dependencies"]
     listed = [
         item
-        for item in project["dependencies"] + extras["serve"] + extras["test"]
+        for item in [*project["dependencies"], *extras["serve"], *extras["engine"]]
+        + extras["test"]
         if not item.startswith("qrr-lib")
     ]
     return dict(

@@ -1,8 +1,9 @@
 """What the course needs and no lesson derives.
 
-cli, commands: the command `qrr` · machine, lines: is this machine ready · corpus: is a
-collection what its data sheet promises · reset · plots · exercise: the checker behind
-every exercise
+cli, commands, engine_commands, loading: the command `qrr` · judgements, judging: does
+reranking help on your own documents · machine, lines: is this machine ready · corpus:
+is a collection what its data sheet promises · reset · plots · exercise: the checker
+behind every exercise
 """
 
 from qrr_lib.lazy import lazy_names
@@ -14,6 +15,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "machine": "check_machine",
         "corpus": "check_corpus",
         "exercise": "check",
+        "judging": "Judging",
         "plots": "alpha_sweep bloch_points bloch_sphere compare_figure new_figure "
         "pareto score_histogram token_heatmap",
     },

@@ -3,12 +3,12 @@
 import argparse
 import sys
 
-from qrr_lib.course import commands
+from qrr_lib.course import commands, engine_commands
 
 COLLECTION = "course, a folder in BEIR layout, or a name in QRR_COLLECTIONS_DIR"
 OPTIONAL = {"nargs": "?", "default": "course"}
 SEARCHING = {
-    "--mode": {"choices": list(commands.MODES), "default": "hybrid"},
+    "--mode": {"choices": list(commands.MODES), "default": commands.USUAL_MODE},
     "--alpha": {"type": float},
     "-k": {"type": int, "default": 8},
     "--backend": {"default": "torch"},
@@ -16,7 +16,37 @@ SEARCHING = {
 QUESTION = "Why does a ranking by inner product favour long vectors?"
 COMMANDS = {  # what a command does: its arguments
     commands.demo: {"query": {"nargs": "?", "default": QUESTION}, **SEARCHING},
-    commands.search: {"query": {}, **SEARCHING},
+    commands.search: {
+        "query": {},
+        **SEARCHING,
+        "--index": {},
+        "--where": {"action": "append"},
+        "--explain": {"action": "store_true"},
+        "--json": {"action": "store_true"},
+    },
+    engine_commands.index: {
+        "paths": {"nargs": "+", "metavar": "PATH"},
+        "--to": {"required": True, "metavar": "INDEX"},
+        "--sync": {"action": "store_true"},
+        "--tokens": {"choices": ["states", "full"]},
+    },
+    engine_commands.bulk: {
+        "paths": {"nargs": "+", "metavar": "PATH"},
+        "--to": {"required": True, "metavar": "INDEX"},
+        "--tokens": {"choices": ["states", "full"]},
+        "--workers": {"type": int},
+        "--address": {},
+    },
+    engine_commands.delete: {
+        "ids": {"nargs": "+", "metavar": "ID"},
+        "--index": {"required": True},
+    },
+    engine_commands.info: {"index": {"metavar": "INDEX"}},
+    engine_commands.evaluate: {
+        "--index": {"required": True},
+        "--qrels": {"required": True},
+        "--queries": {},
+    },
     commands.check: {},
     commands.models: {"name": {"nargs": "?"}},
     commands.reset: {"lesson": {}, "--exercise": {"action": "store_true"}},
@@ -25,23 +55,7 @@ COMMANDS = {  # what a command does: its arguments
     commands.serve: {
         "--host": {"default": "127.0.0.1"},
         "--port": {"type": int, "default": 8000},
-    },
-    commands.index: {
-        "--engine": {"choices": ["milvus"], "default": "milvus"},
-        "--uri": {"default": "./qrr.db"},
-        "--collection": {"default": "course"},
-        "--query": {},
-        "--head": {},
-    },
-    commands.embed: {
-        "--engine": {"choices": ["ray", "local"], "default": "ray"},
-        "--input": {"nargs": "+", "required": True},
-        "--output": {"required": True},
-        "--rows": {"type": int, "default": 1000},
-        "--bad": {"choices": ["stop", "skip"], "default": "stop"},
-        "--workers": {"type": int},
-        "--address": {},
-        "--head": {},
+        "--index": {},
     },
 }
 HELP = {
@@ -55,18 +69,21 @@ HELP = {
     "--exercise": "restore the exercise notebook instead",
     "collection": COLLECTION,
     "--host": "address to listen on (default: this machine only)",
-    "--uri": "a file for the embedded engine, or a cluster's address "
-    "(default ./qrr.db)",
-    "--collection": COLLECTION,
-    "--query": "ask this afterwards and print the best five",
-    "--input": "JSONL or Parquet files with id, title and text",
-    "--output": "folder for the blocks; the same command again goes on where it "
-    "stopped",
-    "--rows": "documents a block (default 1000)",
-    "--bad": "at a malformed line",
+    "--index": "an index of your own: its folder or the address of a server",
+    "--where": "only passages that fulfil it, such as year>2000 or lang=de; may be "
+    "given again",
+    "--explain": "show which words met",
+    "--json": "print the results as JSON",
+    "paths": "files or folders: .txt, .md, .html, .pdf, .docx, each one document; "
+    ".jsonl, .csv, .tsv, .parquet with id, title, text; all of them also as .gz",
+    "--to": "a folder of its own, or the address of a server; made if it is not there",
+    "--sync": "also delete from the index what is in these files and folders no more",
+    "--tokens": "keep tokens as states (default), or as whole vectors",
+    "ids": "of documents, or of single passages (document#n)",
+    "--qrels": "judgements in BEIR's layout: query, document, grade, tabs between",
+    "--queries": "queries.jsonl (default: the one beside or above the judgements)",
     "--workers": "default: one for each graphics card, or else for each core",
     "--address": "of a running Ray cluster (default: start one here)",
-    "--head": "trained head to encode with (default: the course's one-qubit head)",
 }
 
 
@@ -78,9 +95,12 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         return args.run(args)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         print(f"qrr: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("qrr: stopped", file=sys.stderr)
+        return 130
 
 
 def parser() -> argparse.ArgumentParser:

@@ -4,11 +4,11 @@ A command's docstring is what `qrr --help` says of it. Names of the library are 
 for when they are used (it imports itself lazily), so that `qrr --help` answers at once.
 """
 
-import functools
 import importlib
 
 import qrr_lib
 from qrr_lib import course, encode, learn, rank
+from qrr_lib.course import engine_commands
 from qrr_lib.course.lines import printable
 from qrr_lib.course.reset import reset as restore
 from qrr_lib.embed import model_spec
@@ -22,6 +22,8 @@ MODES = {
     "untrained": "one state per text, one qubit, head as the original recipe leaves "
     "it (lesson 06)",
 }
+
+USUAL_MODE = "hybrid"
 
 
 def demo(args) -> int:
@@ -50,7 +52,11 @@ def demo(args) -> int:
 
 
 def search(args) -> int:
-    """search the course corpus"""
+    """search the course corpus, or with --index an index of your own documents"""
+    if args.index:
+        _refuse(args, "--index", mode=USUAL_MODE, backend="torch")
+        return engine_commands.search(args)
+    _refuse(args, "the course corpus", where=None, explain=False, json=False)
     collection, reranker = _course_reranker(args)
     _print_ranking(collection, reranker.search(args.query, k=args.k))
     return 0
@@ -91,44 +97,13 @@ def audit(args) -> int:
 
 
 def serve(args) -> int:
-    """the reranking service over HTTP, with the course corpus (lesson 13); a token is
-    read from QRR_TOKEN
+    """the reranking service over HTTP, with the course corpus (lesson 13) or with an
+    index (lesson 14); a token is read from QRR_TOKEN
     """
-    _needs("serve.course_service", "serve").serve(args.host, args.port)
-    return 0
-
-
-def index(args) -> int:
-    """write hybrid vectors of a collection into an engine (lesson 14)"""
-    milvus = _needs("engine.milvus", "scale")
-    collection = qrr_lib.load_collection(args.collection)
-    embedder = qrr_lib.TextEmbedder()
-    made = milvus.MilvusIndex(embedder, _head_scorer(args, embedder), args.uri)
-    made.index(collection)
-    held = f"the collection in {args.uri} holds {len(made)}"
-    print(f"{len(collection.docs)} documents written; {held}")
-    for doc in made.search(args.query, 5) if args.query else []:
-        print(f"{doc.rank}  {doc.score:.4f}  {doc.doc_id}")
-    return 0
-
-
-def embed(args) -> int:
-    """embed and encode files of documents in blocks, on one machine or many (lesson
-    14)
-    """
-    bulk = _needs("engine.bulk", "scale")
-    scorer = _head_scorer(args, qrr_lib.TextEmbedder())
-    uncached = functools.partial(qrr_lib.TextEmbedder, cache=False)
-    names = ("engine", "rows", "bad", "workers", "address")
-    settings = {name: getattr(args, name) for name in names}
-    done = bulk.embed_files(args.input, args.output, uncached, scorer, **settings)
-    for line in done["skipped"]:
-        say(f"skipped {line}")
-    new = done["blocks"] - done["done_before"]
-    print(
-        f"{done['documents']} documents embedded in {new} blocks in "
-        f"{done['seconds']:.1f} s; {done['done_before']} blocks were there already"
-    )
+    if args.index:
+        _needs("serve.index_service", "serve").serve(args.index, args.host, args.port)
+    else:
+        _needs("serve.course_service", "serve").serve(args.host, args.port)
     return 0
 
 
@@ -156,14 +131,11 @@ def _reranker(collection, embedder, mode: str, alpha=None, backend: str = "torch
     return made.index(collection)
 
 
-def _head_scorer(args, embedder):
-    """Scorer of `--head FILE`, or else of the course's one-qubit head."""
-    if args.head:
-        head, _ = encode.load_head(args.head, embedder.dim)
-    else:
-        head, _ = encode.course_head(embedder.name)
-    similarity = "fidelity" if head.circuit.n_qubits == 1 else "local_fidelity"
-    return qrr_lib.Scorer(head, similarity)
+def _refuse(args, what: str, **defaults) -> None:
+    """ValueError for a setting that has no meaning here."""
+    for name, default in defaults.items():
+        if getattr(args, name) != default:
+            raise ValueError(f"--{name} has no meaning with {what}: leave it out")
 
 
 def _needs(module: str, extra: str):

@@ -32,7 +32,10 @@ PACKAGES = (
 ).split()
 EXTRAS = {  # extra: the lesson that wants it, its packages
     "serve": (13, ["fastapi", "uvicorn", "gguf", "httpx"]),
-    "scale": (14, ["pymilvus", "milvus-lite", "ray", "pyarrow"]),
+    "engine": (
+        14,
+        "qdrant-edge-py qdrant-client pybase64 pyarrow pypdf python-docx".split(),
+    ),
 }
 # bytes that the machine should have, and what was measured (make measure)
 MEMORY = 3.5e9, "up to 1.2 GB, lesson 13 1.5 GB"
@@ -49,7 +52,7 @@ def check_machine() -> list[Line]:
     """
     installed = [course(), python(), *map(package, PACKAGES)]
     machine = [corpus(), memory(), threads(), disk(), embedding_model()]
-    return [*installed, *machine, extra("serve"), language_model(), extra("scale")]
+    return [*installed, *machine, extra("serve"), language_model(), extra("engine")]
 
 
 def course() -> Line:
@@ -162,8 +165,8 @@ def extra(name: str) -> Line:
     what = f"lesson {lesson}, packages"
     versions = {needed: version(needed) for needed in packages}
     missing = [needed for needed, found in versions.items() if found is None]
-    if "milvus-lite" in missing and platform.system() == "Windows":
-        missing.remove("milvus-lite")  # not built there
+    if "qdrant-edge-py" in missing and platform.machine() == "ARM64":
+        missing.remove("qdrant-edge-py")  # not built for Windows there
     if not missing:
         found = [f"{needed} {found}" for needed, found in versions.items() if found]
         return Line(True, what, ", ".join(found))

@@ -113,10 +113,11 @@ class TextEmbedder:
         return np.stack([found[key] for key in keys])
 
     def encode_with_tokens(
-        self, texts: list[str], batch_size: int = 32, progress: bool = False
+        self, texts: list[str], batch_size: int = 8, progress: bool = False
     ) -> list[EncodedText]:
         """Embed texts and each of their tokens in one forward pass: one `EncodedText` a
-        text. Not cached (lesson 09).
+        text. Not cached (lesson 09). A processor is as fast with 8 texts at a time as
+        with 32, and needs far less memory.
 
         A text of T word pieces has T token vectors, at most the model's limit less two;
         special tokens are dropped. A text of characters that the model does not know at
@@ -131,7 +132,7 @@ class TextEmbedder:
         return [_normalised(output) for output in outputs]
 
     def encode_tokens(
-        self, texts: list[str], batch_size: int = 32, progress: bool = False
+        self, texts: list[str], batch_size: int = 8, progress: bool = False
     ) -> list[np.ndarray]:
         """Embed every token in its context: a list of (T, D) float32 arrays, rows of
         norm 1, special tokens dropped.

@@ -1,9 +1,20 @@
-"""Vectors beyond one machine (lesson 14; needs the extra `[scale]`).
+"""Your own documents, in a folder or on a cluster (lesson 14; needs the extra
+`[engine]`).
 
-blocks, bulk: files of documents embedded in blocks · milvus: vectors in an engine
+passage: what is kept, and conditions · words: sparse vectors and statistics · tokens:
+how token states are kept · stores, edge, client, places: Qdrant in this process or on
+a server · finder: candidates, hits · points, about, index: all of it · readers,
+formats, passages: files in · parts, cluster, bulk: many files at once (extra
+`[cluster]`) · extra: packages asked for when they are used
 """
 
 from qrr_lib.lazy import lazy_names
 
-HOMES = {"milvus": "MilvusIndex", "bulk": "embed_files", "extra": "EngineError"}
+HOMES = {
+    "index": "Index",
+    "finder": "Hit",
+    "passage": "Passage condition",
+    "bulk": "load_in_bulk",
+    "extra": "EngineError",
+}
 __getattr__, __dir__, __all__ = lazy_names(__name__, HOMES)

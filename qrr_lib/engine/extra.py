@@ -1,4 +1,4 @@
-"""Packages of the extra `[scale]`, asked for when they are used."""
+"""Packages of an extra, asked for when they are used."""
 
 import importlib
 
@@ -9,10 +9,10 @@ class EngineError(ValueError):
     """
 
 
-def package(name: str):
+def package(name: str, extra: str = "engine"):
     """Import a package of the extra; EngineError if it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        hint = 'run `pip install -e ".[scale]"`'
+        hint = f'run `pip install -e ".[{extra}]"`'
         raise EngineError(f"{name} is not installed ({error}): {hint}") from None

@@ -4,9 +4,8 @@ first_stage, faiss_index, recall, words, union: what is worth reranking · state
 encoded texts as ragged rows · codecs: texts to states, one per text or one per token ·
 maxsim, scorer: states compared · mix: the mixed score · indexed, reranker, explain: the
 whole flow · judged: candidates with judgements · shipped_vectors: a public collection
-without its texts · token_store, token_index: token states in a folder ·
-one_inner_product, hybrid_index: the same score in one stage · metrics: what an order is
-worth
+without its texts · one_inner_product, hybrid_index: the same score in one stage ·
+metrics: what an order is worth
 """
 
 from qrr_lib.lazy import lazy_names
@@ -27,7 +26,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "maxsim": "max_sim mean_sim",
         "reranker": "Reranker",
         "explain": "TokenMatch",
-        "token_index": "open_index",
         "one_inner_product": "HybridFeatures",
         "hybrid_index": "HybridIndex",
         "metrics": "evaluate per_query read_run relevant unjudged_at",

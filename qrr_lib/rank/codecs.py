@@ -31,7 +31,7 @@ FIT_TOKENS = 32_768  # token vectors that an unfitted map is fitted to
 # texts embedded at a time: their full-precision vectors are the only ones in memory
 TEXTS_A_BLOCK = 128
 # document tokens decoded at a time: their Bloch vectors stay in the processor's cache
-TOKENS_A_PRODUCT = 1024
+TOKENS_A_PRODUCT = 512
 
 
 class TextCodec:
@@ -113,13 +113,13 @@ class TokenCodec:
             rows = [torch.from_numpy(codes_to_bloch(codes)) for codes in (a, b)]
             return self.similarity.pairs(*rows).numpy()
         # ½ + Σ nᵢ·mᵢ/(2n): the mean of (1 + nᵢ·mᵢ)/2
-        asked = codes_to_features(a) * np.float32(0.5 / a.shape[1])
-        values = np.empty((len(a), len(b)), dtype=np.float32)
+        asked = codes_to_features(a).T * np.float32(0.5 / a.shape[1])
+        values = np.empty((len(b), len(a)), dtype=np.float32)  # half the time of (A, B)
         for start in range(0, len(b), TOKENS_A_PRODUCT):
             part = slice(start, start + TOKENS_A_PRODUCT)
-            np.matmul(asked, codes_to_features(b[part]).T, out=values[:, part])
+            np.matmul(codes_to_features(b[part]), asked, out=values[part])
         values += 0.5
-        return values
+        return values.T
 
     def fitted(self, embedder, texts: list[str]) -> tuple[TokenCodec, dict]:
         """This codec, or, if its map is not fitted, a copy with a map that is fitted to

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -74,29 +74,30 @@ class HybridIndex:
         """
         self.retriever.add(ids, self.features.documents(vectors))
 
-    def search(self, query: str, k: int = 10, **options) -> list[RankedDocument]:
+    def search(self, query: str, k: int = 10) -> list[RankedDocument]:
         """Find the best k documents; `first_rank` equals `rank`, since there is no
         first stage.
         """
         texts = checked_queries({"": query})
-        return self.search_vectors(self.embedder.encode(texts), k, **options)[0]
+        return self.search_vectors(self.embedder.encode(texts), k)[0]
 
-    def run(self, queries: Mapping[str, str], k: int = 100, **options) -> dict:
+    def run(self, queries: Mapping[str, str], k: int = 100) -> dict:
         """Search many queries: {query id: text} → {query id: {document id: score}},
         best first.
         """
         vectors = self.embedder.encode(checked_queries(queries))
-        lines = zip(queries, self.search_vectors(vectors, k, **options))
+        lines = zip(queries, self.search_vectors(vectors, k))
         return {qid: {doc.doc_id: doc.score for doc in line} for qid, line in lines}
 
     def search_vectors(
-        self, vectors: np.ndarray, k: int = 10, **options
+        self, vectors: np.ndarray, k: int = 10
     ) -> list[list[RankedDocument]]:
         """The same for queries given as embeddings (Q, D).
 
         Cosine and similarity come from the stored rows (rounded, if SQ8 or PQ).
         """
-        found = self._nearest(self.features.queries(vectors, self.alpha), k, **options)
+        asked = self.features.queries(vectors, self.alpha)
+        found = (self.retriever.search_stored(row, k) for row in asked)
         results, offset = [], self.features.offset(self.alpha)
         for query, (ids, scores, rows) in zip(vectors, found):
             parts = zip(ids, scores + offset, *self.features.parts(query, rows))
@@ -105,12 +106,3 @@ class HybridIndex:
                 [RankedDocument(d, i, i, *map(float, own)) for i, (d, *own) in lines]
             )
         return results
-
-    def _nearest(
-        self, asked: np.ndarray, k: int
-    ) -> Iterator[tuple[list[str], np.ndarray, np.ndarray]]:
-        """For each of (Q, W) query rows: ids, inner products (k,) and stored rows (k,
-        W) of the nearest.
-        """
-        for row in asked:
-            yield self.retriever.search_stored(row, k)

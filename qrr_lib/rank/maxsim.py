@@ -69,17 +69,21 @@ class TokenRarity:
         self.documents = 0  # N
         self._frequency = np.zeros(0, dtype=np.int64)  # documents that hold token id i
 
-    def count(self, states: States) -> None:
-        """Add documents; those without token ids (one state a text) count for none."""
+    def count(self, states: States, times: int = 1) -> None:
+        """Add documents (times=−1 takes them out again); those without token ids (one
+        state a text) count for none.
+        """
         if states.token_ids is None:
             return
-        self.documents += len(states)
+        self.documents += times * len(states)
         if len(states.token_ids):
             owner = np.repeat(np.arange(len(states)), np.diff(states.offsets))
             width = int(states.token_ids.max()) + 1
-            # each (document, token) once
-            pairs = np.unique(owner * width + states.token_ids.astype(np.int64))
-            frequency = np.bincount(pairs % width, minlength=len(self._frequency))
+            pairs = owner * width + states.token_ids.astype(np.int64)
+            if not (np.diff(pairs) > 0).all():  # each (document, token) once
+                pairs = np.unique(pairs)
+            least = len(self._frequency)
+            frequency = times * np.bincount(pairs % width, minlength=least)
             frequency[: len(self._frequency)] += self._frequency
             self._frequency = frequency
 

@@ -119,16 +119,6 @@ class HybridFeatures:
             )
         return alpha
 
-    def about(self, dim: int) -> dict:
-        """What has to agree between a stored index and who asks it, as plain values."""
-        return {
-            "dim": dim,
-            "similarity": self.codec.similarity.name,
-            "n_qubits": self.n_qubits,
-            "width": self.row_width(dim),
-            "fixed_alpha": self.fixed_alpha,
-        }
-
     def _document_weights(self) -> tuple[float, float]:
         alpha = self.fixed_alpha
         if alpha is None:

@@ -4,21 +4,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 import numpy as np
 
 from qrr_lib.checks import checked_queries, whole_number
 from qrr_lib.embed.collection import Collection, check_ids, ids_and_texts
-from qrr_lib.rank.codecs import TokenCodec
 from qrr_lib.rank.explain import TokenMatch, matches
 from qrr_lib.rank.first_stage import FaissRetriever
 from qrr_lib.rank.indexed import IndexedDocuments
 from qrr_lib.rank.mix import Candidates, RankedDocument, checked_alpha, checked_weights
 from qrr_lib.rank.scorer import Scorer
 from qrr_lib.rank.states import States
-from qrr_lib.rank.token_store import read_store, write_store
 from qrr_lib.rank.words import BM25
 
 
@@ -83,43 +80,18 @@ class Reranker(IndexedDocuments):
         self.weights = checked_alpha(value)
 
     def index(
-        self,
-        collection: Collection | Mapping[str, str],
-        progress: bool | None = None,
-        folder: str | os.PathLike | None = None,
+        self, collection: Collection | Mapping[str, str], progress: bool | None = None
     ) -> Reranker:
-        """Embed, encode and index documents; a Collection, or a mapping {id: text}.
-
-        With `folder`, token states are written there and memory-mapped; `open_index`
-        opens them again. Returns self.
+        """Embed, encode and index documents, in memory; a Collection, or a mapping {id:
+        text}. (`qrr_lib.engine.Index` keeps them on disk.) Returns self.
         """
         ids, texts = ids_and_texts(collection)
         check_ids(ids, self.doc_ids)  # now: embedding takes long
-        if folder is not None:
-            self._check_folder(folder)
         scorer, seen = self.scorer.fitted(self.embedder, texts)
-        blocks = scorer.blocks(self.embedder, texts, progress, seen)
-        if folder is not None:
-            write_store(folder, ids, blocks, scorer.codec, self.embedder)
-            _, vectors, states, _ = read_store(folder)
-        else:
-            vectors, states = zip(*blocks)
-            vectors, states = np.concatenate(vectors), States.join(list(states))
-        self.add(ids, vectors, states, texts)
+        vectors, states = zip(*scorer.blocks(self.embedder, texts, progress, seen))
+        self.add(ids, np.concatenate(vectors), States.join(list(states)), texts)
         self.scorer = scorer  # only now: a refused index leaves no fitted map behind
         return self
-
-    def _check_folder(self, folder: str | os.PathLike) -> None:
-        if not isinstance(self.scorer.codec, TokenCodec):
-            raise ValueError(
-                "a folder holds token states: take Scorer(..., per='token'), or keep "
-                "one state per text in memory (folder=None)"
-            )
-        if self.doc_ids:
-            raise ValueError(
-                f"the index in {folder} is written once: index all documents in one "
-                "call, or keep them in memory (folder=None)"
-            )
 
     def candidates(
         self, queries: Mapping[str, str], k: int = 100, given: Mapping | None = None

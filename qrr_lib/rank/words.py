@@ -151,24 +151,27 @@ class BM25:
         """
         signal = np.zeros(rows.shape, dtype=np.float32)
         for line, row, asked in zip(signal, rows, self._numbers(texts, update=False)):
-            kept = row >= 0
-            if kept.any():
-                line[kept] = self._among(asked, row[kept])
-        return signal / (signal.max(axis=1, keepdims=True, initial=0) + ENOUGH)
+            bounds = [slice(*self._offsets[r : r + 2]) for r in row[row >= 0]]
+            line[row >= 0] = words_signal(asked, [self._words[own] for own in bounds])
+        return signal
 
-    def _among(self, asked: list[int], rows: np.ndarray) -> np.ndarray:
-        """BM25 of K documents as if they were all there are: (K,)."""
-        parts = [self._words[self._offsets[r] : self._offsets[r + 1]] for r in rows]
-        lengths = np.array([len(part) for part in parts])
-        owner, words = np.repeat(np.arange(len(rows)), lengths), np.concatenate(parts)
-        drag = K1 * (1 - B + B * lengths / max(lengths.mean(), 1e-12))
-        total = np.zeros(len(rows))
-        for word in asked:
-            count = np.bincount(owner[words == word], minlength=len(rows))
-            having = np.count_nonzero(count)
-            rarity = np.log1p((len(rows) - having + 0.5) / (having + 0.5))
-            total += rarity * count / (count + drag)
-        return total
+
+def words_signal(asked: list[int], texts: list[np.ndarray]) -> np.ndarray:
+    """The signal "words" of one query's candidates, see `BM25.scores`: words by number,
+    of the query and of K texts → (K,) in [0, 1).
+    """
+    if not texts:
+        return np.zeros(0)
+    lengths = np.array([len(text) for text in texts])
+    owner, words = np.repeat(np.arange(len(texts)), lengths), np.concatenate(texts)
+    drag = K1 * (1 - B + B * lengths / max(lengths.mean(), 1e-12))
+    total = np.zeros(len(texts))
+    for word in asked:
+        count = np.bincount(owner[words == word], minlength=len(texts))
+        having = np.count_nonzero(count)
+        rarity = np.log1p((len(texts) - having + 0.5) / (having + 0.5))
+        total += rarity * count / (count + drag)
+    return total / (total.max() + ENOUGH)
 
 
 def reciprocal_rank_fusion(

@@ -10,7 +10,7 @@ from qrr_lib.files import setting
 from qrr_lib.rank.reranker import Reranker
 from qrr_lib.rank.scorer import Scorer
 from qrr_lib.rank.union import Union
-from qrr_lib.serve.service import create_app
+from qrr_lib.serve.service import create_app, hosts_of
 
 
 def course_modes(
@@ -54,12 +54,11 @@ def serve(host: str = "127.0.0.1", port: int = 8000, model: str | None = None) -
     A token is read from the environment variable QRR_TOKEN.
     """
     modes, texts, notes = course_modes(model)
-    local = host in ("127.0.0.1", "localhost", "::1")
     app = create_app(
         modes,
         texts,
         setting("QRR_TOKEN"),
-        hosts=("127.0.0.1", "localhost") if local else ("*",),
+        hosts=hosts_of(host),
         notes=notes,
     )
     uvicorn.run(app, host=host, port=port, timeout_graceful_shutdown=10)

@@ -58,8 +58,13 @@ def create_app(
     """
     limits = limits or shapes.Limits()
     service = RerankService(modes, texts or {}, limits, notes or {})
+    return app_of(service, token, hosts)
+
+
+def app_of(service: "RerankService", token: str | None, hosts: tuple[str, ...]):
+    """Put a service behind its addresses; `token` and `hosts` as in `create_app`."""
     app = FastAPI(title=TITLE, version=__version__, lifespan=service.turns.lifespan)
-    app.add_middleware(Gate, token=token, body_bytes=limits.body_bytes)
+    app.add_middleware(Gate, token=token, body_bytes=service.limits.body_bytes)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     app.add_exception_handler(RequestValidationError, _invalid)
     app.post("/rerank", responses=ERRORS)(service.rerank)
@@ -69,6 +74,12 @@ def create_app(
     app.get("/health")(service.health)
     app.get("/info", responses={401: ERRORS[401]})(service.info)
     return app
+
+
+def hosts_of(host: str) -> tuple[str, ...]:
+    """Names by which a service that listens on `host` may be addressed."""
+    local = host in ("127.0.0.1", "localhost", "::1")
+    return ("127.0.0.1", "localhost") if local else ("*",)
 
 
 class RerankService:
@@ -84,9 +95,9 @@ class RerankService:
         self, request: Annotated[shapes.AnyRequest, Body()]
     ) -> shapes.RerankResponse | list[shapes.TextScore]:
         """Order the documents of the request, best first."""
-        name, mode = self._mode(request.model)
+        name, mode = self.mode(request.model)
         query, texts = request.query, request.texts
-        self._check(query, texts)
+        self.check(query, texts)
 
         def task() -> list[dict]:
             if not request.truncate:
@@ -106,8 +117,8 @@ class RerankService:
             raise HTTPException(
                 404, "this service has no corpus; send documents to /rerank"
             )
-        name, mode = self._mode(request.model)
-        self._check(request.query, [])
+        name, mode = self.mode(request.model)
+        self.check(request.query, [])
         asked = (request.query, request.top_n, request.candidates)
         found, seconds = await self.turns.run(mode.search, *asked)
         results = [
@@ -142,7 +153,8 @@ class RerankService:
             "limits": self.limits,
         }
 
-    def _mode(self, name: str | None) -> tuple[str, Reranker]:
+    def mode(self, name: str | None) -> tuple[str, Reranker]:
+        """(name, reranker) of a request; HTTPException 404 for an unknown name."""
         name = self.default if name is None else name
         if name not in self.modes:
             raise HTTPException(
@@ -150,7 +162,7 @@ class RerankService:
             )
         return name, self.modes[name]
 
-    def _check(self, query: str, documents: list[str]) -> None:
+    def check(self, query: str, documents: list[str]) -> None:
         """Raise HTTPException 422 for too many, too long or empty texts."""
         most, longest = self.limits.documents, self.limits.characters
         if len(documents) > most:
@@ -159,6 +171,8 @@ class RerankService:
             name = f"document {i - 1}" if i else "the query"
             if not text.strip():
                 raise HTTPException(422, f"{name} is empty")
+            if not is_unicode(text):
+                raise HTTPException(422, f"{name} holds half a character")
             if len(text) > longest:
                 raise HTTPException(
                     422, f"{name} has {len(text)} characters; the limit is {longest}"
@@ -170,6 +184,11 @@ async def _invalid(request: Request, error: RequestValidationError) -> JSONRespo
     lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:10]]
     plain = [line.encode("ascii", "replace").decode() for line in lines]
     return JSONResponse({"detail": plain}, 422)
+
+
+def is_unicode(text: str) -> bool:
+    """False for a text with half a surrogate pair: JSON can hold it, UTF-8 can't."""
+    return text == text.encode("utf-8", "replace").decode()
 
 
 def check_length(embedder, texts: list[str]) -> None:

@@ -1,28 +1,22 @@
-"""Time, disk and memory of token states on scifact, measured side by side in one run
+"""Time of token states on scifact, measured side by side in one run
 (`tools.bench.tokens --speed-only`).
 """
 
 from __future__ import annotations
 
 import functools
-import json
-import subprocess
-import sys
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from qrr_lib import FaissRetriever, TextEmbedder, load_collection
+from qrr_lib import FaissRetriever, Reranker, TextEmbedder, load_collection
 from qrr_lib.encode.qubit_map import QubitMap
 from qrr_lib.files import say
 from qrr_lib.rank.maxsim import max_sim
 from qrr_lib.rank.scorer import Scorer
 from qrr_lib.rank.states import States
-from qrr_lib.rank.token_index import open_index
-from qrr_lib.rank.token_store import StoreWriter
 from tools.bench.quality import load_vectors
 from tools.bench.tokens_arms import Projected, Side
 
@@ -51,24 +45,15 @@ def cross_encoder():
     ).eval()
 
 
-def store_from(side: Side, vectors: np.ndarray, folder: Path, embedder) -> None:
-    """Write the index that a `Reranker` of a `QubitMap(64, bits=4)` would write,
-    from token vectors that are there already.
+def reranker_from(side: Side, vectors: np.ndarray, embedder) -> Reranker:
+    """What `Reranker.index` makes with a `QubitMap(64, bits=4)`, from token vectors
+    that are there already.
     """
     scorer = Scorer(QubitMap(64, bits=4).fit(side.sample()), per="token")
-    writer = StoreWriter(folder)
-    for start in range(0, len(side.keys), 128):
-        rows = range(start, min(start + 128, len(side.keys)))
-        spans = [slice(side.offsets[r], side.offsets[r + 1]) for r in rows]
-        states = States.of(
-            [scorer.encode(side.tokens[s]) for s in spans],
-            [side.token_ids[s] for s in spans],
-        )
-        writer.add(
-            [side.keys[r] for r in rows], vectors[rows.start : rows.stop], states
-        )
-    scorer.angles.save(writer.extra("map"))
-    writer.commit(scorer.codec.belongs_to(embedder))
+    spans = [slice(*ends) for ends in zip(side.offsets, side.offsets[1:])]
+    rows = [scorer.encode(side.tokens[span]) for span in spans]
+    states = States.of(rows, [side.token_ids[span] for span in spans])
+    return Reranker(embedder, scorer).add(list(side.keys), vectors, states)
 
 
 def timed(work) -> float:
@@ -90,34 +75,8 @@ def measure(tokens: Path, model: str = "all-MiniLM-L6-v2") -> dict:
         if side.vectors
         else load_vectors(collection, None, model).docs
     )
-    with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder) / "index"
-        store_from(side, vectors, folder, embedder)
-        disk = {
-            "files_mb": {
-                p.name.split("-")[0]: round(p.stat().st_size / 1e6, 1)
-                for p in folder.iterdir()
-            }
-        }
-        disk |= {
-            "total_mb": round(sum(disk["files_mb"].values()), 1),
-            "codes_bytes_a_token": 64,
-            "tokens": int(side.offsets[-1]),
-            "documents": len(side.keys),
-        }
-        begun = time.perf_counter()
-        reranker = open_index(folder, embedder)
-        disk["open_and_verify_s"] = round(time.perf_counter() - begun, 2)
-        times, shape = race(reranker, collection, side, embedder)
-        resident = json.loads(
-            subprocess.run(
-                [sys.executable, "-m", "tools.bench.tokens_speed", str(folder), model],
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout.splitlines()[-1]
-        )
-        del reranker
+    reranker = reranker_from(side, vectors, embedder)
+    times, shape = race(reranker, collection, side, embedder)
     medians = {
         name: round(float(np.median(values)), 2) for name, values in times.items()
     }
@@ -131,8 +90,6 @@ def measure(tokens: Path, model: str = "all-MiniLM-L6-v2") -> dict:
         "ms_a_query": medians,
         "times_ours": {name: round(value / ours, 2) for name, value in medians.items()},
         "note": "the cross-encoder has random weights: weights do not change its speed",
-        "disk": disk,
-        "memory": resident,
     }
 
 
@@ -227,29 +184,3 @@ def late(
         asked @ np.concatenate(parts).astype(np.float32).T,
         np.cumsum([0, *map(len, parts)]),
     )
-
-
-def resident(folder: str, model: str) -> dict:
-    """Megabytes of memory beyond the loaded model: after opening the index, and at the
-    peak of twenty searches.
-    """
-    import psutil
-
-    embedder, process = TextEmbedder(model), psutil.Process()
-    embedder.encode_with_tokens(["a first text, so that all is loaded"])
-    FaissRetriever("flat").add(["x"], np.ones((1, embedder.dim), "f4"))
-    before = process.memory_info().rss / 1e6
-    reranker = open_index(folder, embedder)
-    opened, most = process.memory_info().rss / 1e6, 0.0
-    for query in list(load_collection("scifact").split("test").values())[:20]:
-        reranker.search(query)
-        most = max(most, process.memory_info().rss / 1e6)
-    return {
-        "model_mb": round(before),
-        "index_opened_mb": round(opened - before),
-        "searching_mb": round(most - before),
-    }
-
-
-if __name__ == "__main__":
-    print(json.dumps(resident(*sys.argv[1:3])))

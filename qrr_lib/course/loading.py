@@ -1,0 +1,104 @@
+"""Files into an index: what is read, left out, replaced and gone (lesson 14)."""
+
+import bisect
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from qrr_lib.engine.about import check_same
+from qrr_lib.engine.parts import part_about, read_part
+from qrr_lib.engine.passage import Passage
+from qrr_lib.engine.passages import cut, split_id, stale, word_pieces
+from qrr_lib.engine.readers import most_documents, read_documents
+
+SAME = ("tokens", "model", "model_sha256", "map_sha256")
+
+
+class Loading:
+    """Reads files for an index, and knows what becomes of what the index holds.
+
+    Parameters
+    ----------
+    index : Index
+    files : as `find_files` returns them
+
+    Attributes
+    ----------
+    passages : int
+        Read so far.
+    seen : {document id: how many passages it has}
+    skipped : {file: reasons}
+    """
+
+    def __init__(self, index, files: dict[Path, str]):
+        found = {path: part_about(path) for path in files}
+        self.parts = {path: about for path, about in found.items() if about}
+        self.files = {path: files[path] for path in files if path not in self.parts}
+        self.skipped: dict[Path, list[str]] = {}
+        self.passages = 0
+        self.pieces = word_pieces(index.embedder)
+        self.before = index.sources()
+        self.places = {split_id(key)[0]: place for key, place in self.before.items()}
+        self.seen: dict[str, int] = {}
+        self.ends: list[int] = []  # passages read when a document ends
+
+    def into(self, index) -> int:
+        """Add all passages, under a line that says how far it is; returns how many were
+        new or changed.
+        """
+        from tqdm import tqdm
+
+        wait = 0.5 if sys.stderr.isatty() else 10  # a log wants fewer lines
+        options = {"unit": " documents", "mininterval": wait, "dynamic_ncols": True}
+        total = sum(map(most_documents, self.files))
+        with tqdm(total=total, **options) as line:
+
+            def progress(passages: int) -> None:
+                done = bisect.bisect_right(self.ends, passages)
+                line.update(done - line.n)
+
+            return index.add(self.read(), progress) + self._parts_into(index)
+
+    def _parts_into(self, index) -> int:
+        """Add what `qrr bulk` has encoded: how many passages were new or changed."""
+        written = 0
+        for path, about in self.parts.items():
+            check_same(path, about, {name: index.about[name] for name in SAME})
+            passages, *encoded = read_part(path)
+            self.passages += len(passages)
+            self.seen |= Counter(split_id(passage.id)[0] for passage in passages)
+            written += index.add_encoded(passages, *encoded)
+        return written
+
+    def read(self) -> Iterator[Passage]:
+        """Passages of all documents, one after the other."""
+        for document in read_documents(self.files, self.skipped):
+            place = self.places.get(document.id, document.source)
+            if place != document.source and Path(place).exists():
+                reason = f"the id {document.id!r} is in the index already, from {place}"
+                self.skipped.setdefault(Path(document.source), []).append(reason)
+                continue
+            found = list(cut(document, *self.pieces))
+            self.seen[document.id] = len(found)
+            self.passages += len(found)
+            self.ends.append(self.passages)
+            yield from found
+
+    def stale(self) -> list[str]:
+        """Ids in the index of passages that documents have no more."""
+        return stale(self.before, self.seen)
+
+    def vanished(self, paths: list[str]) -> list[str]:
+        """Ids in the index of what came from these files and folders and is not there
+        now. What could not be read is not taken for gone.
+        """
+        folders = [Path(path).resolve() for path in paths]
+        kept = {path.as_posix() for path in self.skipped}
+        return [
+            key
+            for key, source in self.before.items()
+            if split_id(key)[0] not in self.seen
+            and source not in kept
+            and any(Path(source).is_relative_to(folder) for folder in folders)
+        ]

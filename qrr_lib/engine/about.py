@@ -1,0 +1,74 @@
+"""What an index is: the model and map it belongs to, kept in a point of its own (lesson
+14).
+"""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+import uuid
+from pathlib import Path
+
+from qrr_lib.encode.angles import load_source, save_source
+from qrr_lib.engine.stores import Point
+from qrr_lib.rank.scorer import Scorer
+
+FORMAT = 1
+ABOUT = str(uuid.UUID(int=1))
+
+
+def new_about(tokens: str, kind) -> dict:
+    """What an index is: the model and map that it belongs to, and what makes the scorer
+    again, its map as a safetensors file in base64.
+    """
+    scorer = kind.scorer
+    about = {"format": FORMAT, "tokens": tokens, **kind.belongs_to(), "average": 0}
+    about |= {"similarity": scorer.codec.similarity.name, "idf": scorer.idf}
+    about["interaction"] = scorer.interaction
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "map.safetensors"
+        try:
+            save_source(scorer.angles, path)
+        except ValueError:  # no angle source of ours, or (full tokens) none is needed
+            return about
+        return about | {"map": base64.b64encode(path.read_bytes()).decode()}
+
+
+def kept_scorer(about: dict) -> Scorer | None:
+    """The scorer that an index was made with; None if its map could not be kept."""
+    if "map" not in about:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "map.safetensors"
+        path.write_bytes(base64.b64decode(about["map"]))
+        angles = load_source(path)[0]
+    options = {name: about[name] for name in ("similarity", "interaction", "idf")}
+    return Scorer(angles, per="token", **options)
+
+
+def about_point(about: dict) -> Point:
+    """The point that keeps it, in the same write as any other."""
+    return Point(ABOUT, {}, {"about": about})
+
+
+def read_about(place, store) -> dict:
+    """What the index in a store is; ValueError if it is none of ours."""
+    found = store.retrieve([ABOUT], ["about"])
+    about = found[0].payload.get("about", {}) if found else {}
+    if about.get("format") != FORMAT:
+        raise ValueError(
+            f"what is at {place} is no index of this library (or of another edition): "
+            "take another place, or index again"
+        )
+    return about
+
+
+def check_same(place, about: dict, here: dict) -> None:
+    """ValueError unless an index belongs to the model and map at hand."""
+    for name, value in here.items():
+        if about[name] != value:
+            raise ValueError(
+                f"the index at {place} belongs to another {name.split('_')[0]} ({name} "
+                f"{about[name][:12]}, here {value[:12]}): its states cannot be "
+                "compared; open it with that one, or index again"
+            )

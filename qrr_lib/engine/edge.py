@@ -1,0 +1,169 @@
+"""Points in a folder: Qdrant Edge, in this process (lesson 14)."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from qrr_lib.engine.extra import EngineError, package
+from qrr_lib.engine.passage import field_key
+from qrr_lib.engine.stores import PAGE, Ask, Point, Store
+
+LOCK = ".in-use"
+POINTS = "points"  # the folder of the engine inside an index' folder
+ROOM = 200 * 2**20  # bytes that must be free before anything is written
+
+
+class EdgeStore(Store):
+    """Points in a folder. One process at a time; what a call wrote is on disk when it
+    returns.
+
+    Parameters
+    ----------
+    folder : path
+    layout : dict or None
+        To make a new one: {"dense": width, "tokens": width or None};
+        a kill leaves either all of it or nothing. None opens what is there.
+    """
+
+    def __init__(self, folder: Path, layout: dict | None = None, first: Point = None):
+        self.q = package("qdrant_edge")
+        self.folder, self.place = folder, str(folder)
+        self.lock = locked(folder)
+        try:
+            if layout is not None:
+                self._make(layout, first)
+            load = self.q.EdgeShard.load
+            self.shard = self._do(load, str(folder / POINTS))
+        except Exception:
+            self.lock.release()
+            raise
+
+    def _make(self, layout: dict, first: Point) -> None:
+        begun = self.folder / f"{POINTS}.begun"
+        shutil.rmtree(begun, ignore_errors=True)  # of a run that was killed
+        begun.mkdir()
+        create = self.q.EdgeShard.create
+        self.shard = self._do(create, str(begun), self._config(layout))
+        self.upsert([first])
+        self.shard.close()
+        begun.rename(self.folder / POINTS)
+
+    def _config(self, layout: dict):
+        q = self.q
+        vectors = {"dense": q.EdgeVectorParams(layout["dense"], q.Distance.Dot)}
+        if layout["tokens"]:
+            best = q.MultiVectorConfig(q.MultiVectorComparator.MaxSim)
+            options = {"multivector_config": best, "memory": q.Memory.Cold}
+            options["datatype"] = q.VectorStorageDatatype.Turbo8
+            options["hnsw_config"] = q.HnswIndexConfig(0, 100, 10)  # no graph
+            made = q.EdgeVectorParams(layout["tokens"], q.Distance.Dot, **options)
+            vectors["tokens"] = made
+        words = q.EdgeSparseVectorParams(modifier=q.Modifier.Idf)
+        pieces = q.EdgeSparseVectorParams(memory=q.Memory.Cold)
+        sparse = {"words": words, "pieces": pieces}
+        return q.EdgeConfig(vectors=vectors, sparse_vectors=sparse)
+
+    def _do(self, call, *arguments):
+        try:
+            return call(*arguments)
+        except Exception as error:  # the package raises plain ones
+            raise EngineError(
+                f"the index in {self.place} could not be read or written: {error}"
+            ) from None
+
+    def _update(self, operation) -> None:
+        self._do(self.shard.update, operation)
+        self._do(self.shard.flush)
+
+    def upsert(self, points: list[Point]) -> None:
+        """Write points, in place of those with the same ids."""
+        free = shutil.disk_usage(self.folder).free
+        if free < ROOM:
+            raise EngineError(
+                f"the disk of {self.place} has {free / 2**20:.0f} MB left, writing "
+                f"wants {ROOM / 2**20:.0f}: make room, then run it again; what was "
+                "acknowledged is kept"
+            )
+        made = [self.q.Point(p.id, self.native(p.vectors), p.payload) for p in points]
+        self._update(self.q.UpdateOperation.upsert_points(made))
+
+    def delete(self, ids: list[str]) -> None:
+        """Take points out."""
+        self._update(self.q.UpdateOperation.delete_points(ids))
+
+    def index_field(self, field: str, number: bool) -> None:
+        """Keep a field so that conditions on it need not read every payload."""
+        kinds = self.q.PayloadSchemaType
+        kind = kinds.Float if number else kinds.Keyword
+        self._update(self.q.UpdateOperation.create_field_index(field_key(field), kind))
+
+    def one_of(self, ids: list[str]):
+        """A condition: one of these points."""
+        return self.q.HasIdCondition(set(ids))
+
+    def between(self, key: str, **bounds):
+        """A condition: a number of the payload within bounds."""
+        return self.q.FieldCondition(key=key, range=self.q.RangeFloat(**bounds))
+
+    def request(self, ask: Ask):
+        """An `Ask` in the package's words."""
+        [vector] = self.native({"": ask.vector}).values()
+        query = self.q.Query.Nearest(vector, using=ask.using)
+        return self.q.QueryRequest(ask.limit, query=query, filter=self.filter(ask))
+
+    def query(self, requests: list) -> list[list]:
+        """Hits of every request."""
+        return self._do(self.shard.query_batch, self.q.QueryBatchRequest(requests))
+
+    def records(self, ids: list[str], payload: list[str], vectors: list[str]) -> list:
+        """Points as the package reads them."""
+        return self._do(self.shard.retrieve, ids, payload, vectors)
+
+    def page(self, offset, payload: list[str], vectors: list[str]) -> tuple:
+        """(points from one id on, the id after them or None)."""
+        options = {"with_payload": payload, "with_vector": vectors}
+        request = self.q.ScrollRequest(offset, PAGE, **options)
+        return self._do(self.shard.scroll, request)
+
+    def count(self) -> int:
+        """How many points there are."""
+        return self._do(self.shard.count, self.q.CountRequest(exact=True))
+
+    def optimise(self) -> None:
+        """Merge what was written piece by piece, and forget what was deleted; where
+        there is room to write it anew.
+        """
+        if shutil.disk_usage(self.folder).free > ROOM + self.size():
+            self._do(self.shard.optimize)
+            self._do(self.shard.flush)
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        files = [p.stat() for p in self.folder.rglob("*") if p.is_file()]
+        # files are made longer than they are full, where the disk allows it
+        blocks = [getattr(f, "st_blocks", f.st_size / 512) * 512 for f in files]
+        return int(sum(min(f.st_size, b) for f, b in zip(files, blocks)))
+
+    def close(self) -> None:
+        """Let another process in."""
+        self.shard.close()
+        self.lock.release()
+
+
+def locked(folder: Path):
+    """A lock on a folder, freed when this process ends; EngineError if another has
+    it.
+    """
+    import filelock
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise EngineError(
+            f"the index in {folder} is open in another process: wait until it is done, "
+            "or stop it (one process at a time; a server takes many)"
+        ) from None
+    return lock

@@ -1,0 +1,247 @@
+"""An index of passages that may grow, shrink and be asked, in a folder or on a server
+(lesson 14).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from qrr_lib.checks import checked_queries, whole_number
+from qrr_lib.embed.collection import Document
+from qrr_lib.engine.about import (
+    ABOUT,
+    about_point,
+    check_same,
+    kept_scorer,
+    new_about,
+    read_about,
+)
+from qrr_lib.engine.finder import SHOWN, Finder, Hit, hits
+from qrr_lib.engine.passage import (
+    Passage,
+    check_condition,
+    payload_of,
+    point_id,
+)
+from qrr_lib.engine.places import make_store, open_store
+from qrr_lib.engine.points import blocks_of, made_point
+from qrr_lib.engine.tokens import tokens_named
+from qrr_lib.engine.words import numbers
+from qrr_lib.rank.explain import TokenMatch, matches
+from qrr_lib.rank.mix import Candidates
+from qrr_lib.rank.scorer import Scorer
+
+
+class Index:
+    """Passages in a folder (Qdrant Edge, in this process) or on a Qdrant server.
+
+    Made by `Index.create` or `Index.open`; closed by `close`, or at the end of a `with`
+    block. `weights` of the mix may be changed at any time, as in `Candidates.mix`.
+    """
+
+    def __init__(self, place, store, kind, about: dict):
+        self.place, self.store, self.kind, self.about = place, store, kind, about
+        self.embedder, self.scorer = kind.embedder, kind.scorer
+        self.weights: float | Mapping = kind.scorer.default_weights(words=True)
+        self.finder = Finder(store, kind)
+
+    @classmethod
+    def create(
+        cls, place, embedder, scorer: Scorer | None = None, tokens: str = "states"
+    ) -> Index:
+        """Make an empty index.
+
+        Parameters
+        ----------
+        place : path, address or QdrantClient
+            "my.index" is a folder, "http://host:6333/name" a collection of a server.
+        embedder : TextEmbedder
+        scorer : Scorer or None
+            Of tokens, with a fitted map; None takes the map that the course ships.
+        tokens : {"states", "full"}
+            How tokens are kept: `qrr_lib.engine.tokens`.
+
+        Raises ValueError if something is there already.
+        """
+        kind = tokens_named(tokens, embedder, scorer)
+        about = new_about(tokens, kind)
+        layout = {"dense": embedder.dim, "tokens": kind.width}
+        return cls(place, make_store(place, layout, about_point(about)), kind, about)
+
+    @classmethod
+    def open(cls, place, embedder, scorer: Scorer | None = None) -> Index:
+        """Open an index; `scorer` is only needed if its angle source could not be kept.
+
+        FileNotFoundError if there is none, ValueError if it belongs to another model or
+        map.
+        """
+        store = open_store(place)
+        try:
+            about = read_about(place, store)
+            check_same(place, about, {"model": embedder.name})
+            kind = tokens_named(about["tokens"], embedder, scorer or kept_scorer(about))
+            check_same(place, about, kind.belongs_to())
+        except Exception:
+            store.close()
+            raise
+        return cls(place, store, kind, about)
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write what is left; another process may open the index then."""
+        self.store.close()
+
+    def __len__(self) -> int:
+        return self.store.count() - 1
+
+    def hashes(self) -> dict[str, str]:
+        """{id: hash of the passage's content} of everything in the index."""
+        return self._column("hash")
+
+    def sources(self) -> dict[str, str]:
+        """{id: where the passage comes from} of everything in the index."""
+        return self._column("source")
+
+    def _column(self, name: str) -> dict[str, str]:
+        pages = self.store.scroll(["id", name])
+        points = (point for page in pages for point in page if point.id != ABOUT)
+        return {point.payload["id"]: point.payload[name] for point in points}
+
+    def texts(self, ids: Iterable[str]) -> dict[str, Document]:
+        """{id: title and text} of these passages, those that are there."""
+        points = self.store.retrieve(list(map(point_id, ids)), ["id", "title", "text"])
+        return {p.payload.pop("id"): Document(**p.payload) for p in points}
+
+    def ids(self) -> list[str]:
+        """The ids of all passages."""
+        return list(self.hashes())
+
+    def info(self) -> dict:
+        """What the index is, how many passages it holds, and bytes on disk (None for a
+        server).
+        """
+        shown = {name: value for name, value in self.about.items() if name != "map"}
+        return {
+            "place": str(self.place),
+            "passages": len(self),
+            "bytes": self.store.size(),
+        } | shown
+
+    def add(
+        self, passages: Iterable[Passage], progress: Callable[[int], None] | None = None
+    ) -> int:
+        """Embed and store passages, block by block; those that are there unchanged are
+        passed over, changed ones replaced. Returns how many were written.
+
+        A block is on disk when the next one begins; `progress` is then called with the
+        number of passages seen. ValueError for a bad passage or an id that comes twice:
+        blocks before it are kept.
+        """
+        written = done = 0
+        for block in blocks_of(passages):
+            written += self._write(block)
+            done += len(block)
+            if progress is not None:
+                progress(done)
+        if written:
+            self.store.optimise()
+        return written
+
+    def add_encoded(self, passages: list[Passage], vectors, states) -> int:
+        """The same for passages whose embeddings (N, D) and states are there already:
+        those of this index' model and map (`qrr_lib.engine.parts`).
+        """
+        written = start = 0
+        for block in blocks_of(passages):
+            own = slice(start, start + len(block))
+            written += self._write(block, (vectors[own], states[own]))
+            start += len(block)
+        if written:
+            self.store.optimise()
+        return written
+
+    def _write(self, block: list[Passage], encoded: tuple | None = None) -> int:
+        """Store what is new or changed of a block: how many that were."""
+        payloads = [payload_of(passage) for passage in block]
+        keys = [point_id(passage.id) for passage in block]
+        there = self.store.retrieve(keys, ["hash"], ["pieces"])
+        old = {point.id: point for point in there}
+        kept = {key: point.payload["hash"] for key, point in old.items()}
+        todo = [i for i, key in enumerate(keys) if kept.get(key) != payloads[i]["hash"]]
+        if not todo:
+            return 0
+        texts = [block[i].full for i in todo]
+        if encoded is None:
+            vectors, states = self.kind.encode(texts)
+        else:
+            vectors, states = (part[todo] for part in encoded)
+        words = numbers(texts)
+        if not self.about["average"]:
+            self._set_average(sum(map(len, words)) / len(words))
+        points = []
+        for n, i in enumerate(todo):
+            parts = payloads[i], words[n], vectors[n], states[n : n + 1]
+            points.append(made_point(self.kind, self.about["average"], *parts))
+        self.store.upsert(points)
+        self.finder.count([old[keys[i]] for i in todo if keys[i] in old], -1)
+        self.finder.count(points)
+        return len(points)
+
+    def _set_average(self, average: float) -> None:
+        """Fix the length that words are weighed by, unless another process did so."""
+        there = read_about(self.place, self.store)["average"]
+        self.about["average"] = there or average or 1.0
+        if not there:
+            self.store.upsert([about_point(self.about)])
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Take passages out; returns how many were there."""
+        keys = list(dict.fromkeys(map(point_id, ids)))
+        there = self.store.retrieve(keys, [], ["pieces"]) if keys else []
+        if there:
+            self.store.delete([point.id for point in there])
+            self.finder.count(there, -1)
+            self.store.optimise()
+        return len(there)
+
+    def candidates(
+        self, queries: Mapping[str, str], k: int = 100, where: list | None = None
+    ) -> Candidates:
+        """Find and score: the union of the k nearest by cosine and the k best by words
+        of each query, with the signals "cosine", "words" and "states".
+
+        `where` are conditions (field, operator, value) that passages must fulfil; see
+        `condition`.
+        """
+        return self._candidates(queries, k, where, [])[0]
+
+    def _candidates(self, queries, k, where, keep) -> tuple[Candidates, dict]:
+        checked_queries(queries)
+        where = [check_condition(one) for one in where or []]
+        return self.finder.candidates(queries, whole_number("k", k), where, keep)
+
+    def search(
+        self, query: str, k: int = 10, where: list | None = None, candidates: int = 100
+    ) -> list[Hit]:
+        """The best k passages by the mixed score (fewer if fewer are found)."""
+        most = max(whole_number("k", k), candidates)
+        found, payloads = self._candidates({"": query}, most, where, SHOWN)
+        return hits(found, payloads, self.weights, k)
+
+    def explain(self, query: str, key: str) -> list[TokenMatch]:
+        """Say which token of the query met which token of a passage; with "states",
+        weight · similarity adds up to its score.
+        """
+        found = self.texts([key])
+        if not found:
+            raise ValueError(f"no passage {key!r} is in the index at {self.place}")
+        texts = checked_queries({"": query}) + [found[key].full]
+        _, states = self.kind.encode(texts)
+        asked, document = states[:1], states[1:]
+        weights = self.finder.weights(asked)
+        return matches(self.kind, self.embedder, asked, document, weights)

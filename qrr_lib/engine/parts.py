@@ -1,0 +1,61 @@
+"""Passages that were encoded elsewhere, in Parquet files that an index takes in (lesson
+14).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from qrr_lib.engine.extra import package
+from qrr_lib.engine.passage import Passage, payload_of
+from qrr_lib.files import atomic_path
+from qrr_lib.rank.states import States, offsets_of
+
+ABOUT = b"qrr"  # what a file of ours is known by
+
+
+def write_part(path: Path, about: dict, passages: list[Passage], vectors, states):
+    """Write encoded passages, the whole file or nothing; `about` says what they belong
+    to.
+    """
+    arrow, parquet = package("pyarrow"), package("pyarrow.parquet")
+    bounds = list(zip(states.offsets, states.offsets[1:]))
+    columns = {
+        "passage": [json.dumps(payload_of(passage)) for passage in passages],
+        "vector": [vector.tobytes() for vector in vectors],
+        "rows": [np.ascontiguousarray(states.rows[a:b]).tobytes() for a, b in bounds],
+        "token_ids": [states.token_ids[a:b].tolist() for a, b in bounds],
+    }
+    kept = about | {"kind": states.rows.dtype.str, "shape": states.rows.shape[1:]}
+    table = arrow.table(columns).replace_schema_metadata({ABOUT: json.dumps(kept)})
+    with atomic_path(path) as partial:
+        parquet.write_table(table, partial, compression="zstd")
+
+
+def part_about(path: Path) -> dict | None:
+    """What the passages in a file belong to; None if it is no file of ours."""
+    if path.suffix.lower() != ".parquet":
+        return None
+    try:
+        found = package("pyarrow.parquet").read_schema(path).metadata or {}
+    except (OSError, ValueError):  # whoever reads it will say what is wrong
+        return None
+    return json.loads(found[ABOUT]) if ABOUT in found else None
+
+
+def read_part(path: Path) -> tuple[list[Passage], np.ndarray, States]:
+    """Passages of a file, their embeddings (N, D) and their states."""
+    table = package("pyarrow.parquet").read_table(path)
+    about = json.loads(table.schema.metadata[ABOUT])
+    columns = {name: table[name].to_pylist() for name in table.column_names}
+    kept = [json.loads(text) for text in columns["passage"]]
+    passages = [Passage(**{n: one[n] for n in Passage._fields}) for one in kept]
+    vectors = np.frombuffer(b"".join(columns["vector"]), dtype="<f4")
+    rows = np.frombuffer(b"".join(columns["rows"]), dtype=about["kind"])
+    lengths = list(map(len, columns["token_ids"]))
+    ids = np.array([i for own in columns["token_ids"] for i in own], dtype=np.uint32)
+    states = States(rows.reshape(-1, *about["shape"]), offsets_of(lengths), ids)
+    return passages, vectors.reshape(len(passages), -1), states

@@ -1,0 +1,199 @@
+"""An index of one's own documents as a service: `qrr serve --index` (lesson 14).
+
+Beside what every service answers: conditions in POST /search, and, if the service has a
+token, POST /upsert and POST /delete.
+"""
+
+import uuid
+from collections import Counter
+from typing import Annotated, Any
+
+import uvicorn
+from fastapi import HTTPException
+from pydantic import BaseModel, Field
+
+from qrr_lib.embed.embedder import TextEmbedder
+from qrr_lib.engine.index import Index
+from qrr_lib.engine.passage import condition
+from qrr_lib.engine.passages import cut, split_id, word_pieces
+from qrr_lib.engine.readers import WholeDocument
+from qrr_lib.files import setting
+from qrr_lib.rank.mix import checked_weights
+from qrr_lib.rank.reranker import Reranker
+from qrr_lib.serve import shapes
+from qrr_lib.serve.service import ERRORS, RerankService, app_of, hosts_of, is_unicode
+
+NAME = "index"  # of the one mode
+AT_ONCE = 100  # passages of a document that are looked for at once
+PASSED_ON = ("first_rank", "title", "text", "source", "fields", "signals")
+Key = Annotated[str, Field(pattern=r"\S")]
+
+
+class IndexSearch(shapes.SearchRequest):
+    """A question; `where` are conditions such as "year>2000", all to be fulfilled."""
+
+    where: list[str] = Field([], max_length=20)
+
+
+class FoundPassage(shapes.Found):
+    """A passage, where it comes from, and the signals that were mixed."""
+
+    title: str
+    source: str
+    fields: dict[str, Any]
+    signals: dict[str, float]
+
+
+class FoundPassages(BaseModel):
+    """Best first."""
+
+    id: str
+    results: list[FoundPassage]
+    meta: dict
+
+
+class NewDocument(BaseModel):
+    """A document to be indexed, in place of one with the same id; a long one is cut
+    into passages with the ids "id#1", "id#2", …
+    """
+
+    id: Key
+    title: str = ""
+    text: str = ""
+    source: str = ""
+    fields: dict[str, Any] = {}
+
+
+class Upsert(BaseModel):
+    """Documents to be indexed."""
+
+    documents: list[NewDocument] = Field(min_length=1)
+
+
+class Delete(BaseModel):
+    """Ids of documents, or of single passages."""
+
+    ids: list[Key] = Field(min_length=1, max_length=1000)
+
+
+class IndexService(RerankService):
+    """What the addresses answer when an index stands behind them.
+
+    Parameters
+    ----------
+    index : Index
+        Open; nobody else may use it meanwhile.
+    limits : Limits
+    writing : bool
+        May documents be written and deleted?
+    """
+
+    def __init__(self, index: Index, limits: shapes.Limits, writing: bool):
+        weights = checked_weights(index.weights)
+        cosine, states = (weights.get(name, 0.0) for name in ("cosine", "states"))
+        alpha = cosine / (cosine + states) if cosine + states else 1.0
+        reranker = Reranker(index.embedder, index.scorer, alpha=alpha)
+        notes = {NAME: "the passages of this index"}
+        super().__init__({NAME: reranker}, {}, limits, notes)
+        self.index, self.writing = index, writing
+        self.pieces = word_pieces(index.embedder)
+
+    async def search(self, request: IndexSearch) -> FoundPassages:
+        """Answer from the index."""
+        name, mode = self.mode(request.model)
+        self.check(request.query, [])
+
+        def task():
+            where = [condition(one) for one in request.where]
+            most = (request.top_n, where, request.candidates)
+            return self.index.search(request.query, *most)
+
+        hits, seconds = await self.turns.run(task)
+        results = [
+            FoundPassage(
+                doc_id=hit.id,
+                relevance_score=shapes.to_unit_interval(hit.score, mode.alpha),
+                **{name: getattr(hit, name) for name in PASSED_ON},
+            )
+            for hit in hits
+        ]
+        about = {"mode": name, "seconds": round(seconds, 4)}
+        return FoundPassages(id=str(uuid.uuid4()), results=results, meta=about)
+
+    async def upsert(self, request: Upsert) -> dict:
+        """Index documents; what they replace is gone when the answer comes."""
+        self._check_writing()
+        if len(request.documents) > self.limits.documents:
+            raise HTTPException(422, f"the limit is {self.limits.documents} documents")
+        return (await self.turns.run(self._upsert, request.documents))[0]
+
+    async def delete(self, request: Delete) -> dict:
+        """Take documents, or single passages, out of the index."""
+        self._check_writing()
+        return (await self.turns.run(self._delete, request.ids))[0]
+
+    async def info(self) -> dict:
+        """What runs here, and what the index is."""
+        said, _ = await self.turns.run(self.index.info)
+        about = {"documents_indexed": said["passages"], "index": said}
+        return await super().info() | about
+
+    def _check_writing(self) -> None:
+        if not self.writing:
+            raise HTTPException(
+                403, "writing needs a token: start the service with QRR_TOKEN set"
+            )
+
+    def _upsert(self, documents: list[NewDocument]) -> dict:
+        passages, deleted = [], 0
+        for one in documents:
+            if not is_unicode(one.title + one.text):
+                raise ValueError("a document holds half a character")
+            whole = WholeDocument(one.id, one.title, one.text, one.source, one.fields)
+            passages += cut(whole, *self.pieces)
+        written = self.index.add(passages)
+        for key, count in Counter(split_id(one.id)[0] for one in passages).items():
+            deleted += self._delete_from(key, count + 1)
+        return {"passages": len(passages), "written": written, "deleted": deleted}
+
+    def _delete(self, ids: list[str]) -> dict:
+        alone = self.index.delete(ids)
+        return {"deleted": alone + sum(self._delete_from(key, 1) for key in ids)}
+
+    def _delete_from(self, document: str, first: int) -> int:
+        """Delete passages of a document from a number on."""
+        deleted = 0
+        while True:
+            numbers = range(first, first + AT_ONCE)
+            found = self.index.delete(f"{document}#{n}" for n in numbers)
+            if not found:
+                return deleted
+            deleted += found
+            first += AT_ONCE
+
+
+def index_app(
+    index: Index,
+    token: str | None = None,
+    limits: shapes.Limits | None = None,
+    hosts: tuple[str, ...] = ("*",),
+):
+    """Make the service around an open index; arguments as in `create_app`. Without a
+    token nothing can be written.
+    """
+    service = IndexService(index, limits or shapes.Limits(), bool(token))
+    app = app_of(service, token, hosts)
+    refusals = ERRORS | {403: {"description": "This service has no token"}}
+    app.post("/upsert", responses=refusals)(service.upsert)
+    app.post("/delete", responses=refusals)(service.delete)
+    return app
+
+
+def serve(place: str, host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Serve an index until Ctrl-C or SIGTERM (`qrr serve --index`).
+
+    A token is read from the environment variable QRR_TOKEN.
+    """
+    with Index.open(place, TextEmbedder(cache=False)) as index:
+        app = index_app(index, setting("QRR_TOKEN"), hosts=hosts_of(host))
+        uvicorn.run(app, host=host, port=port, timeout_graceful_shutdown=10)

@@ -1,0 +1,82 @@
+"""Work on an index in a process of its own, to be killed (test_engine_faults)."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from pathlib import Path
+
+from test_engine import passages, toy_map
+from test_tokens import ToyTokens
+
+from qrr_lib import Scorer
+from qrr_lib.engine import Index, Passage
+
+COUNT = 1200
+STEP = 40  # passages a delete takes out
+
+
+@functools.cache
+def before() -> list[Passage]:
+    """What lies in the index before the work: two thirds of all."""
+    return passages(COUNT)[: COUNT * 2 // 3]
+
+
+@functools.cache
+def after() -> list[Passage]:
+    """What shall lie in it: every third with another text, the last third new."""
+    every = passages(COUNT)
+    every[::3] = [p._replace(text=f"noise {p.text}") for p in every[::3]]
+    return every
+
+
+@functools.cache
+def gone() -> list[str]:
+    """Ids that are taken out, in this order."""
+    return [p.id for p in before()[::2]]
+
+
+def make(folder: Path) -> None:
+    """The index before the work."""
+    with Index.create(folder, ToyTokens(), Scorer(toy_map(), per="token")) as index:
+        index.add(before())
+
+
+def work(job: str, folder: str, acknowledged: str) -> None:
+    """Do a job; a line is written for all that is acknowledged."""
+    with open(acknowledged, "a", encoding="utf-8", buffering=1) as lines:
+        if job == "create":
+            make(Path(folder))
+        with Index.open(folder, ToyTokens()) as index:
+            print("begun", file=lines)
+            if job == "index":
+                index.add(after(), lambda done: print(done, file=lines))
+            for start in range(0, len(gone()) if job == "delete" else 0, STEP):
+                index.delete(gone()[start : start + STEP])
+                print(start + STEP, file=lines)
+            if job == "optimise":
+                index.delete(gone())
+                print(len(gone()), file=lines)
+                index.store.optimise()
+        print("done", file=lines)
+
+
+def serve() -> None:
+    """Fork a process for every job that is read from stdin, after all was imported and
+    before any index was opened; say its number, and reap it at the next line.
+    """
+    for line in sys.stdin:
+        number = os.fork()
+        if number == 0:
+            work(*json.loads(line))
+            os._exit(0)
+        print(number, flush=True)
+        sys.stdin.readline()
+        os.waitpid(number, 0)
+        print("reaped", flush=True)
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,335 @@
+"""Many files at once: every passage once, whatever breaks off, and the same index as
+one process makes.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_qdrant import fake_qdrant
+from test_engine import scores
+
+import qrr_lib
+from qrr_lib import TextEmbedder
+from qrr_lib.course import cli
+from qrr_lib.engine import EngineError, Index, bulk
+from qrr_lib.engine.bulk import Parts, Worker, load_in_bulk, tasks_of
+from qrr_lib.engine.parts import part_about, read_part
+from qrr_lib.engine.readers import find_files
+
+pytest.importorskip("qdrant_edge")
+pytest.importorskip("pyarrow")
+
+MODEL = "all-MiniLM-L6-v2"
+QUERIES = {"q1": "a storm at sea", "q2": "bread", "q3": "number 7"}
+WORDS = "storm sea bread jazz trumpet letter message number river lemon".split()
+
+
+@pytest.fixture(scope="module")
+def embedder():
+    return TextEmbedder(MODEL, cache=False)
+
+
+@pytest.fixture
+def docs(tmp_path) -> Path:
+    """A table of 30 rows and 12 texts."""
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    rows = [
+        {"id": f"r{i}", "title": f"T{i}", "text": f"Of the number {i}.", "year": i}
+        for i in range(30)
+    ]
+    write(folder / "rows.jsonl", "\n".join(map(json.dumps, rows)))
+    for i in range(12):
+        write(folder / f"t{i}.txt", f"A {WORDS[i % 10]} and a {WORDS[(3 * i) % 10]}.")
+    return folder
+
+
+def write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def here(monkeypatch, embedder):
+    """Tasks are done in this process, by two workers in turn; function: files of a
+    folder → what `load_in_bulk` returns.
+    """
+
+    def on_ray(worker, tasks, arguments, *_):
+        two = [worker(*arguments), worker(*arguments)]
+        return [two[i % 2].do(json.loads(json.dumps(t))) for i, t in enumerate(tasks)]
+
+    monkeypatch.setattr(bulk, "on_ray", on_ray)
+
+    def load(folder, place, **settings):
+        files = find_files([folder])[0]
+        return load_in_bulk(files, place, lambda: embedder, rows=7, **settings)
+
+    return load
+
+
+def times(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+# tasks
+
+
+def test_every_document_is_in_one_task(docs, embedder):
+    files = find_files([docs])[0]
+    for rows in (1, 7, 30, 1000):
+        tasks = tasks_of(files, rows)
+        worker = Worker(lambda: embedder, lambda _: lambda task, passages: 0)
+        found = [key for task in tasks for key in worker.do(task)["seen"]]
+        assert len(found) == len(set(found)) == 42
+        assert len({task["part"] for task in tasks}) == len(tasks)
+
+
+def test_a_new_text_changes_one_task(docs):
+    before = tasks_of(find_files([docs])[0], rows=5)
+    write(docs / "new.txt", "A letter.")
+    after = tasks_of(find_files([docs])[0], rows=5)
+    assert sum(task not in before for task in after) == 1
+    assert len(before) == 6 + 4  # thirty rows; twelve texts by a digest of two bits
+
+
+# into a folder
+
+
+@pytest.mark.parametrize("tokens", ["states", "full"])
+def test_parts_make_the_index_that_one_process_makes(
+    docs, tmp_path, embedder, here, tokens
+):
+    done = here(docs, tmp_path / "parts", tokens=tokens)
+    assert len(done["seen"]) == 42 == done["written"] and not done["skipped"]
+    with Index.create(tmp_path / "a", embedder, tokens=tokens) as index:
+        for path in (tmp_path / "parts").iterdir():
+            passages, *encoded = read_part(path)
+            assert index.add_encoded(passages, *encoded) == len(passages)
+        assert index.add(read_part(path)[0]) == 0  # unchanged
+        found, hashes = scores(index, QUERIES, k=50), index.hashes()
+    with Index.create(tmp_path / "b", embedder, tokens=tokens) as index:
+        for path in (tmp_path / "parts").iterdir():
+            index.add(read_part(path)[0])
+        wanted = scores(index, QUERIES, k=50)
+        assert index.hashes() == hashes
+    assert found.keys() == wanted.keys()
+    for key in wanted:
+        np.testing.assert_allclose(found[key], wanted[key], atol=5e-4)
+
+
+def test_a_second_run_does_what_changed(docs, tmp_path, here):
+    parts = tmp_path / "parts"
+    here(docs, parts)
+    before = times(parts)
+    assert here(docs, parts)["written"] == 0 and times(parts) == before
+    write(docs / "t3.txt", "A different letter.")
+    done = here(docs, parts)
+    changed = [name for name, time in times(parts).items() if before[name] != time]
+    assert len(changed) == 1 and 0 < done["written"] <= 12
+    (docs / "rows.jsonl").unlink()
+    here(docs, parts)
+    left = [p.id for path in parts.iterdir() for p in read_part(path)[0]]
+    assert sorted(left) == sorted(f"t{i}.txt#1" for i in range(12))
+
+
+def test_a_job_that_broke_off_goes_on(docs, tmp_path, here, monkeypatch):
+    parts, real, calls = tmp_path / "parts", bulk.write_part, []
+
+    def breaks_off(path, *what):
+        calls.append(path)
+        if len(calls) == 4:
+            raise OSError("the disk is full")
+        real(path, *what)
+
+    monkeypatch.setattr(bulk, "write_part", breaks_off)
+    with pytest.raises(OSError, match="full"):
+        here(docs, parts)
+    kept = times(parts)
+    assert len(kept) == 3
+    monkeypatch.setattr(bulk, "write_part", real)
+    done = here(docs, parts)
+    assert kept.items() <= times(parts).items()
+    assert done["written"] + sum(len(read_part(parts / n)[0]) for n in kept) == 42
+
+
+def test_what_cannot_be_read_is_said_once(docs, tmp_path, here):
+    text = (docs / "rows.jsonl").read_text("utf-8").replace('"id": "r3"', '"i": "r3"')
+    write(docs / "rows.jsonl", text)
+    (docs / "t0.txt").write_bytes(b"\xff\xff")
+    write(docs / "again.csv", "id,text\nr5,A second one.\n")
+    done = here(docs, tmp_path / "parts")
+    told = {path.name: reasons for path, reasons in done["skipped"].items()}
+    assert sorted(told) == ["rows.jsonl", "t0.txt"]
+    assert sum("the id 'r5' stands in" in reason for reason in told["rows.jsonl"]) == 1
+    assert sum("line 4" in reason for reason in told["rows.jsonl"]) == 1
+    assert len(told["t0.txt"]) == 1
+
+
+def test_a_folder_of_other_files_is_left_alone(docs, tmp_path, here):
+    with pytest.raises(ValueError, match="holds other files .*take an empty folder"):
+        here(docs, docs)
+    assert len(list(docs.iterdir())) == 13
+
+
+# into a server
+
+
+def test_two_workers_add_each_passage_once(docs, tmp_path, embedder, here):
+    with fake_qdrant() as server:
+        place = f"{server.address}/mine"
+        done = here(docs, place)
+        # the first block was there when the work began
+        assert len(done["seen"]) == 42 and done["written"] < 42
+        with Index.open(place, embedder) as index:
+            assert len(index) == 42
+            there, hashes = scores(index, QUERIES, k=50), index.hashes()
+        assert here(docs, place)["written"] == 0
+        write(docs / "t3.txt", "A different letter.")
+        assert here(docs, place)["written"] == 1
+        with Index.open(place, embedder) as index:
+            after = index.hashes()
+    assert [key for key in after if after[key] != hashes[key]] == ["t3.txt#1"]
+    assert len(there) > 42
+
+
+def test_passages_that_a_document_has_no_more_go(docs, embedder, here):
+    long = "\n\n".join(f"Sentence {i} tells of a storm {i}." for i in range(120))
+    write(docs / "long.txt", long)
+    with fake_qdrant() as server:
+        here(docs, server.address)
+        write(docs / "long.txt", "Short.")
+        assert here(docs, server.address)["deleted"] >= 1
+        with Index.open(server.address, embedder) as index:
+            assert len(index) == 43
+
+
+# the command line
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys, embedder, here):
+    monkeypatch.setattr(
+        qrr_lib, "TextEmbedder", lambda *_, **__: embedder, raising=False
+    )
+    monkeypatch.chdir(tmp_path)
+
+    def command(words: str):
+        code = cli.main(words.split())
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return command
+
+
+def test_commands(docs, run, embedder):
+    code, out, _ = run("bulk docs --to parts")
+    assert code == 0 and "42 documents, 42 passages: 42 new or changed, 0 there" in out
+    code, out, _ = run("index parts --to my.index")
+    assert code == 0 and "42 documents, 42 passages: 42 new or changed" in out
+    assert "42 unchanged" in run("index parts --to my.index")[1]
+    (docs / "rows.jsonl").unlink()
+    assert "12 documents" in run("bulk docs --to parts")[1]
+    code, out, err = run("search storm --index my.index -k 1")
+    assert code == 0 and "storm" in out
+
+
+def test_parts_of_other_tokens_are_refused(docs, run):
+    run("bulk docs --to parts --tokens full")
+    run("index docs --to my.index")
+    code, _, err = run("index parts --to my.index")
+    assert code == 2 and "belongs to another tokens" in err
+
+
+def test_without_ray_it_says_what_to_install(monkeypatch):
+    from qrr_lib.engine.cluster import on_ray
+
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(EngineError, match=r'ray is not installed.*"\.\[cluster\]"'):
+        on_ray(Worker, [{}], ())
+
+
+# with Ray, in processes of their own
+
+
+class Poisoned(TextEmbedder):
+    """Fails on a text that holds a word, as a machine that dies would."""
+
+    def encode_with_tokens(self, texts, *more, **options):
+        if any("poison" in text for text in texts):
+            raise RuntimeError("the machine went away")
+        return super().encode_with_tokens(texts, *more, **options)
+
+
+@pytest.fixture(scope="module")
+def two_nodes():
+    """A Ray cluster of two nodes on this machine, one core each."""
+    pytest.importorskip("ray")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    import ray
+    from ray.cluster_utils import Cluster
+
+    small = {"num_cpus": 1, "object_store_memory": 80_000_000}
+    head = {**small, "include_dashboard": False}
+    for attempt in range(3):
+        try:
+            cluster = Cluster(initialize_head=True, head_node_args=head)
+            cluster.add_node(**small)
+            break
+        except Exception:  # Ray gives a node 30 s to start: a busy machine
+            if attempt == 2:
+                raise
+    ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
+    # workers cannot import this file
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    yield ray
+    ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+    ray.shutdown()
+    cluster.shutdown()
+
+
+@pytest.mark.slow
+def test_ray_does_every_task_once_and_goes_on(two_nodes, docs, tmp_path, embedder):
+    files, parts = find_files([docs])[0], tmp_path / "parts"
+    good = (docs / "t3.txt").read_text("utf-8")
+    write(docs / "t3.txt", "poison")
+    poisoned = functools.partial(Poisoned, MODEL, cache=False)
+    with pytest.raises(EngineError, match="went away.*What was written is kept"):
+        load_in_bulk(files, parts, poisoned, rows=7)
+    kept = times(parts)
+    write(docs / "t3.txt", good)
+    done = load_in_bulk(files, parts, poisoned, rows=7)
+    assert kept.items() <= times(parts).items()
+    assert len(done["seen"]) == 42
+    for path in parts.iterdir():
+        passages, vectors, _ = read_part(path)
+        alone = embedder.encode([passage.full for passage in passages])
+        np.testing.assert_allclose(vectors, alone, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_ray_fills_a_server(two_nodes, docs, embedder):
+    make = functools.partial(TextEmbedder, MODEL, cache=False)
+    with fake_qdrant() as server:
+        done = load_in_bulk(find_files([docs])[0], server.address, make, rows=7)
+        assert len(done["seen"]) == 42
+        with Index.open(server.address, embedder) as index:
+            assert len(index) == 42 and index.search("a storm at sea")
+        again = load_in_bulk(find_files([docs])[0], server.address, make, rows=7)
+        assert again["written"] == 0
+
+
+def test_a_part_says_what_it_belongs_to(docs, tmp_path, embedder):
+    target = Parts(tmp_path, "states", embedder)
+    worker = Worker(lambda: embedder, lambda _: target)
+    [task] = [t for t in tasks_of(find_files([docs])[0]) if t["end"] is None][-1:]
+    worker.do(task)
+    about = part_about(tmp_path / task["part"])
+    assert about["tokens"] == "states" and about["model"] == MODEL
+    assert part_about(docs / "rows.jsonl") is None

@@ -1,0 +1,233 @@
+"""Ways to keep token states in Qdrant Edge, compared on the course corpus
+(`tools.bench.engine`, part tokens).
+"""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import qdrant_edge as q
+
+from qrr_lib import Scorer, evaluate
+from qrr_lib.encode.codes import codes_to_bloch
+from qrr_lib.encode.qubit_map import QubitMap
+from qrr_lib.rank.maxsim import TokenRarity
+from qrr_lib.rank.states import States, offsets_of
+
+TYPE, BITS, PINNED = q.VectorStorageDatatype, q.TurboQuantBitSize, q.Memory.Pinned
+
+
+def turbo(bits):
+    return q.TurboQuantQuantizationConfig(bits=bits, memory=PINNED)
+
+
+def binary(encoding):
+    return q.BinaryQuantizationConfig(
+        encoding=encoding,
+        query_encoding=q.BinaryQuantizationQueryEncoding.Scalar8Bits,
+        memory=PINNED,
+    )
+
+
+INT8 = q.ScalarQuantizationConfig(type=q.ScalarType.Int8, memory=PINNED)
+ARMS = {  # name: (what originals are kept as, quantiser kept in memory)
+    "float32": (TYPE.Float32, None),
+    "float16": (TYPE.Float16, None),
+    "turbo 8 bits": (TYPE.Turbo8, None),
+    "turbo 4 bits": (TYPE.Turbo4, None),
+    "float16, int8 in memory": (TYPE.Float16, INT8),
+    "float16, turbo 4 bits in memory": (TYPE.Float16, turbo(BITS.Bits4)),
+    "float16, turbo 2 bits in memory": (TYPE.Float16, turbo(BITS.Bits2)),
+    "turbo 8 bits, turbo 4 bits in memory": (TYPE.Turbo8, turbo(BITS.Bits4)),
+    "float16, binary 1 bit in memory": (
+        TYPE.Float16,
+        binary(q.BinaryQuantizationEncoding.OneBit),
+    ),
+}
+
+
+class Course:
+    """Token codes, cosine and judgements of the course's test queries."""
+
+    def __init__(self, collection, embedder):
+        self.ids, queries = list(collection.docs), collection.split("test")
+        self.query_ids, self.qrels = list(queries), collection.qrels["test"]
+        self.scorer = Scorer(QubitMap.shipped(embedder.name), per="token")
+        vectors, self.states = self.scorer.encode_texts(embedder, collection.texts())
+        asked, self.asked = self.scorer.encode_texts(embedder, list(queries.values()))
+        self.cosine = asked @ vectors.T
+        self.top = np.argsort(-self.cosine, axis=1, kind="stable")[:, :100]
+        rarity, offsets = TokenRarity(), self.asked.offsets
+        rarity.count(self.states)
+        self.weights = [
+            rarity.weights(self.asked.token_ids[a:b])
+            for a, b in zip(offsets, offsets[1:])
+        ]
+
+    def ndcg(self, scores: list[dict[int, float]], alpha: float = 0.15) -> float:
+        run = {
+            qid: {
+                self.ids[i]: float(alpha * self.cosine[row, i] + (1 - alpha) * one[i])
+                for i in self.top[row]
+            }
+            for row, (qid, one) in enumerate(zip(self.query_ids, scores))
+        }
+        return evaluate(run, self.qrels)["nDCG@10"]
+
+    def rows(self, states: States, i: int) -> np.ndarray:
+        """Bloch vectors (T, 3n) of one text, scaled so that inner products of two are
+        2·similarity − 1.
+        """
+        bloch = codes_to_bloch(states[i : i + 1].rows)
+        return bloch.reshape(len(bloch), -1) / np.sqrt(bloch.shape[1])
+
+
+def bytes_of(folder: Path, pattern: str = "*") -> int:
+    files = [p.stat() for p in folder.rglob(pattern) if p.is_file()]
+    return sum(min(f.st_size, f.st_blocks * 512) for f in files)
+
+
+def timed(times: list, work):
+    """What `work` returns; (wall, CPU) milliseconds are added to `times`."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = work()
+    spent = time.perf_counter() - wall, time.process_time() - cpu
+    times.append([1000 * seconds for seconds in spent])
+    return result
+
+
+def summary(times: list) -> dict:
+    wall, cpu = np.array(times).T
+    return {
+        "ms": round(float(np.median(wall)), 2),
+        "ms_p95": round(float(np.quantile(wall, 0.95)), 2),
+        "cpu_ms": round(float(np.median(cpu)), 2),
+    }
+
+
+class EngineArm:
+    """Bloch vectors as a multi-vector of the engine."""
+
+    def __init__(self, folder: Path, course: Course, kept, quantiser):
+        self.course, self.folder, self.times = course, folder, []
+        self.quantised = quantiser is not None
+        best = q.MultiVectorConfig(q.MultiVectorComparator.MaxSim)
+        options = {"multivector_config": best, "datatype": kept}
+        options |= {"quantization_config": quantiser, "memory": q.Memory.Cold}
+        options["hnsw_config"] = q.HnswIndexConfig(0, 100, 10)
+        tokens = q.EdgeVectorParams(192, q.Distance.Dot, **options)
+        # segments of any size are optimised: only those are quantised
+        every = q.EdgeOptimizersConfig(indexing_threshold=1)
+        config = q.EdgeConfig(
+            vectors={"tokens": tokens}, optimizers=every, wal_enabled=False
+        )
+        self.shard = q.EdgeShard.create(str(folder), config)
+        begun = time.process_time()
+        for start in range(0, len(course.ids), 40):
+            points = [
+                q.Point(i, {"tokens": course.rows(course.states, i).tolist()}, {})
+                for i in range(start, min(start + 40, len(course.ids)))
+            ]
+            self.shard.update(q.UpdateOperation.upsert_points(points))
+        self.shard.flush()
+        self.upsert = time.process_time() - begun
+        self.shard.optimize()
+        self.shard.flush()
+        self.shard.close()
+        self.shard = q.EdgeShard.load(str(folder))
+
+    def score(self, row: int) -> dict[int, float]:
+        """{document: similarity} of one query's hundred."""
+        found = timed(self.times, lambda: self.shard.query(self.request(row)))
+        return {int(hit.id): (1 + hit.score) / 2 for hit in found}
+
+    def request(self, row: int):
+        course = self.course
+        own = q.HasIdCondition({int(i) for i in course.top[row]})
+        rows = course.rows(course.asked, row) * course.weights[row][:, None]
+        no = q.QuantizationSearchParams(rescore=False)
+        return q.QueryRequest(
+            100,
+            query=q.Query.Nearest(rows.tolist(), using="tokens"),
+            filter=q.Filter(must=[own]),
+            params=q.SearchParams(quantization=no),
+        )
+
+    def bytes(self) -> tuple[int, int]:
+        """(on disk, of what scoring reads)."""
+        disk = bytes_of(self.folder)
+        if not self.quantised:
+            return disk, bytes_of(self.folder / "segments")
+        return disk, bytes_of(self.folder, "quantized*")
+
+
+class CodeArm:
+    """Codes in the payload, compared by `Scorer.score`."""
+
+    def __init__(self, folder: Path, course: Course):
+        self.course, self.folder, self.times = course, folder, []
+        dense = q.EdgeVectorParams(1, q.Distance.Dot)
+        config = q.EdgeConfig(vectors={"dense": dense}, wal_enabled=False)
+        self.shard = q.EdgeShard.create(str(folder), config)
+        begun = time.process_time()
+        for start in range(0, len(course.ids), 40):
+            points = []
+            for i in range(start, min(start + 40, len(course.ids))):
+                codes = course.states[i : i + 1].rows.tobytes()
+                payload = {"codes": base64.b64encode(codes).decode()}
+                points.append(q.Point(i, {"dense": [1.0]}, payload))
+            self.shard.update(q.UpdateOperation.upsert_points(points))
+        self.shard.flush()
+        self.upsert = time.process_time() - begun
+        self.shard.close()
+        self.shard = q.EdgeShard.load(str(folder))
+
+    def score(self, row: int) -> dict[int, float]:
+        return timed(self.times, lambda: self._score(row))
+
+    def _score(self, row: int) -> dict[int, float]:
+        wanted = [int(i) for i in self.course.top[row]]
+        found = self.shard.retrieve(wanted, ["codes"], False)
+        codes = [base64.b64decode(point.payload["codes"]) for point in found]
+        rows = np.frombuffer(b"".join(codes), dtype=np.uint8).reshape(-1, 64)
+        states = States(rows, offsets_of(len(one) // 64 for one in codes))
+        asked = self.course.asked[row : row + 1]
+        weights = self.course.weights[row : row + 1]
+        scores = self.course.scorer.score(asked, states, weights)[0]
+        return {int(point.id): float(s) for point, s in zip(found, scores)}
+
+    def bytes(self) -> tuple[int, int]:
+        return bytes_of(self.folder), bytes_of(self.folder, "page_*")
+
+
+def compare(collection, embedder, folder: Path) -> dict:
+    """One row an arm; the hundred of each query are scored by all arms in turn."""
+    course = Course(collection, embedder)
+    arms = {"codes in the payload, our kernel": CodeArm(made(folder / "c"), course)}
+    for number, (name, settings) in enumerate(ARMS.items()):
+        arms[name] = EngineArm(made(folder / f"{number}"), course, *settings)
+    scores = {name: [] for name in arms}
+    for row in range(len(course.query_ids)):
+        for name, arm in arms.items():
+            scores[name].append(arm.score(row))
+    exact, tokens = course.ndcg(scores["codes in the payload, our kernel"]), 0
+    rows, tokens = [], int(course.states.offsets[-1])
+    for name, arm in arms.items():
+        arm.shard.close()
+        disk, read = arm.bytes()
+        ndcg = course.ndcg(scores[name])
+        own = {"ndcg@10": round(ndcg, 4), "difference": round(ndcg - exact, 4)}
+        own |= {"disk": round(disk / tokens), "read": round(read / tokens)}
+        own |= summary(arm.times) | {"upsert_cpu_s": round(arm.upsert, 2)}
+        rows.append({"kept as": name} | own)
+    shutil.rmtree(folder)
+    return {"tokens": tokens, "queries": len(course.query_ids), "rows": rows}
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
