@@ -57,7 +57,7 @@ from tools.bench.compare_arms import (
     pooled_arms,
     token_arms,
 )
-from tools.bench.compare_choice import DEFAULT, FUSED, OURS, RIVAL
+from tools.bench.compare_choice import DEFAULT, FUSED, LATE, OURS, RIVAL
 from tools.bench.compare_pool import Pool
 from tools.bench.tokens_arms import Full, Qubits
 
@@ -91,6 +91,20 @@ def pool(name, model: str, tokens: Path, split="test", queries=None) -> Pool:
     return Pool(name, model, folder, split, queries)
 
 
+def tasks_of(tokens: Path) -> tuple[tuple, ...]:
+    """(collection, split, number of queries or None for all) of what chooses, beside
+    the course's dev.
+    """
+    root = tokens / "standins"
+    return (
+        ("scifact", "train", 400),
+        ("wikiqa", "dev", None),
+        ("wikiqa", "train", 300),
+        (standins.titles(root), "train", 400),
+        (standins.code(root), "train", None),
+    )
+
+
 def means_of(tokens: Path, model: str) -> dict:
     """Mean score of every mixture on every task that chooses, {task: …}, with the
     shipped map.
@@ -98,15 +112,7 @@ def means_of(tokens: Path, model: str) -> dict:
     course = CoursePool(model)
     states = course.candidates.signals["states"]
     found = {f"course dev, {model}": choice.means(course, states)}
-    root = tokens / "standins"
-    tasks = (
-        ("scifact", "train", 400),
-        ("wikiqa", "dev", None),
-        ("wikiqa", "train", 300),
-        (standins.titles(root), "train", 400),
-        (standins.code(root), "train", None),
-    )
-    for name, split, most in tasks:
+    for name, split, most in tasks_of(tokens):
         task, key = pool(name, model, tokens, split, most), Path(name).name
         arm = Qubits(64, 0.8, source="shipped", model=model, bits=4)
         found[f"{key} {split}, {model}"] = choice.means(task, task.states(arm))
@@ -114,15 +120,16 @@ def means_of(tokens: Path, model: str) -> dict:
     return found
 
 
-def means_of_rivals(tokens: Path, model: str, arm) -> dict:
-    """The same of one way to store tokens, on two tasks. Every rival code stands for
-    full token vectors and takes their weights; late chunks have their own.
+def means_of_rivals(tokens: Path, model: str, arm, tasks) -> dict:
+    """The same of one way to store tokens, with the default's scaling. Every rival code
+    stands for full token vectors and takes their weights; late chunks have their own.
     """
     found = {}
-    for name, split, most in (("scifact", "train", 400), ("wikiqa", "dev", None)):
+    for name, split, most in tasks:
         task = pool(name, model, tokens, split, most)
         states = task.states(arm)
-        found[f"{name} {split}, {model}"] = choice.means(task, states, DEFAULT)
+        key = f"{Path(name).name} {split}, {model}"
+        found[key] = choice.means(task, states, DEFAULT)
     return found
 
 
@@ -189,8 +196,8 @@ def first(runs: dict, k: int = 100) -> dict:
 
 
 def evidence(task: Pool, chosen: dict) -> dict:
-    """Means with intervals, and differences to cosine and to both cheap mixes of cosine
-    and BM25; those to one of them are a family, corrected together.
+    """Means with intervals, and differences to cosine, to both cheap mixes and to late
+    chunks; those to one of them are a family, corrected together.
     """
     runs, measure = rivals(task, chosen), task.measures[0]
     values = {name: task.values(run)[measure] for name, (run, _) in runs.items()}
@@ -202,7 +209,7 @@ def evidence(task: Pool, chosen: dict) -> dict:
             measure: round(own.difference, 4),
             "interval": [round(own.low, 4), round(own.high, 4)],
         }
-    for other in ("cosine", RIVAL, FUSED):
+    for other in ("cosine", RIVAL, FUSED, LATE):
         found = {
             name: compare_values(values[name], values[other], clusters=groups)
             for name in table
@@ -235,7 +242,7 @@ def per_query_of(values: dict, groups: dict) -> dict:
     """Values that `compare_overall` draws from, and every query's group."""
     number = {name: i for i, name in enumerate(dict.fromkeys(groups.values()))}
     kept = {"group": [number[name] for name in groups.values()]}
-    for name in (OURS, "cosine", RIVAL, FUSED):
+    for name in (OURS, "cosine", RIVAL, FUSED, LATE):
         kept[name] = [round(values[name][q], 4) for q in groups]
     return kept
 
@@ -273,11 +280,13 @@ def main() -> None:
         default = {}
         for model in args.models:
             default |= means_of(args.tokens, model)
-        ways = {"other codes": Full(), CHUNKS: LateChunks(Full())}
-        of_rivals = {
-            name: means_of_rivals(args.tokens, args.models[0], arm)
-            for name, arm in ways.items()
-        }
+        tasks, light = tasks_of(args.tokens), args.models[0]
+        codes = means_of_rivals(args.tokens, light, Full(), tasks[:2])
+        chunks = {}
+        for model in args.models:
+            late = LateChunks(Full())
+            chunks |= means_of_rivals(args.tokens, model, late, tasks)
+        of_rivals = {"other codes": codes, CHUNKS: chunks}
         merge(args.out, {"choice": choice.choose(default, of_rivals)})
     elif args.scale:
         from tools.bench.compare_scale import sweep

@@ -16,13 +16,14 @@ import re
 import numpy as np
 
 from qrr_lib.rank.words import ENOUGH
-from tools.bench.compare_arms import SHIPPED
+from tools.bench.compare_arms import CHUNKS, SHIPPED
 from tools.bench.compare_pool import Pool
 
 DEFAULT = "words in the candidates / (max + 20)"  # what the library computes
 RIVAL = "cosine + BM25, weighted"
 FUSED = "cosine + BM25, reciprocal ranks"
 OURS = f"cosine + words + {SHIPPED}"
+LATE = f"cosine + words + {CHUNKS}"
 
 STEP = 0.05
 SIMPLEX = [
@@ -59,7 +60,7 @@ def families(pool: Pool, states: np.ndarray) -> dict[str, tuple]:
     cosine, made = pool.candidates.cosine, {}
     for where, among in (("collection", False), ("candidates", True)):
         words = raw_words(pool, among)
-        for more in (0, 5, 10, 20):
+        for more in (0, 5, 10, 20, 40, 80):
             name = f"words in the {where} / (max + {more})"
             made[name] = cosine, per_maximum(words, more), states
         signals = (standard(pool, x) for x in (cosine, words, states))
@@ -84,9 +85,14 @@ def means(pool: Pool, states: np.ndarray, only: str = "") -> dict[str, np.ndarra
 
 
 def least_regret(tasks: dict[str, dict], allowed=lambda c, w, s: True) -> dict:
-    """Of {task: means}: {way of scaling: its best mixture}, least regret first."""
-    best = {task: max(map(np.max, own.values())) for task, own in tasks.items()}
+    """Of {task: means}: {way of scaling: its best mixture}, least regret first; regret
+    against the best mixture that is allowed.
+    """
     kept = [i for i, weights in enumerate(SIMPLEX) if allowed(*weights)]
+    best = {
+        task: max(np.max(means[kept]) for means in own.values())
+        for task, own in tasks.items()
+    }
     table = {}
     for name in next(iter(tasks.values())):
         values = np.array([own[name][kept] for own in tasks.values()])  # (tasks, kept)
@@ -117,8 +123,14 @@ def choose(default: dict, rivals: dict[str, dict]) -> dict:
         "default": least_regret(default),
         "no words": least_regret(default, lambda c, w, s: w == 0),
         RIVAL: least_regret(default, lambda c, w, s: s == 0),
+        "cosine": {task: cosine_alone(own) for task, own in default.items()},
         "on its own": {key: own_best(default, key) for key in own_keys(default)},
     } | others
+
+
+def cosine_alone(means: dict) -> float:
+    """What cosine alone has on a task."""
+    return round(float(means[DEFAULT][SIMPLEX.index((1.0, 0.0, 0.0))]), 4)
 
 
 def own_keys(default: dict) -> list[str]:

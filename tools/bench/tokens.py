@@ -132,14 +132,10 @@ class Task:
         # cranfield has empty documents
         docs = {d: text for d, text in docs.items() if text}
         if not all((folder / f"{side}.npy").exists() for side in ("docs", "queries")):
-            make_cache(
-                folder,
-                docs,
-                self.c.queries
-                if name != "wikiqa"
-                else {q: self.c.queries[q] for q in self.c.qrels[split]},
-                TextEmbedder(model),
-            )
+            queries = self.c.queries
+            if official:
+                docs, queries = self.all_official()
+            make_cache(folder, docs, queries, TextEmbedder(model))
         self.docs, self.asked = Side(folder, "docs"), Side(folder, "queries")
         if official:
             self.cosine = {
@@ -196,6 +192,21 @@ class Task:
             q, d = line.split("\t")[:2]
             found.setdefault(q, []).append(d)
         return found
+
+    def all_official(self) -> tuple[dict, dict]:
+        """(documents, queries) of wikiqa that one cache holds: all of test and dev, and
+        300 training questions.
+        """
+        docs, queries = {}, {}
+        for split in ("test", "dev", "train"):
+            asked = {q for q, judged in self.c.qrels[split].items() if relevant(judged)}
+            if split == "train":
+                asked = set(random.Random(0).sample(sorted(asked), 300))
+            for q, found in self.official(split).items():
+                if q in asked:
+                    queries[q] = self.c.queries[q]
+                    docs |= {d: self.c.docs[d].full for d in found}
+        return docs, queries
 
     def words(self) -> dict:
         """BM25's best 100, or its order of the official candidates."""
