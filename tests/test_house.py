@@ -48,7 +48,7 @@ SIZES = {
     "course": 1320,
     "the spine (embed, encode, rank)": 3457,
     "the whole library": 9079,
-    "tests": 11620,
+    "tests": 11704,
     "tools": 6403,
     "longest file of the library, docstrings counted": 247,
     "longest function of the library": 34,
