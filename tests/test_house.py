@@ -49,7 +49,7 @@ SIZES = {
     "the spine (embed, encode, rank)": 3457,
     "the whole library": 9079,
     "tests": 11704,
-    "tools": 6403,
+    "tools": 6402,
     "longest file of the library, docstrings counted": 247,
     "longest function of the library": 34,
     "functions over 40 lines": 0,
