@@ -10,7 +10,7 @@ Read it in the order of its stages:
     learn     07 08      a head is trained, and judged
     shots     12         counts instead of amplitudes
     serve     04 13      export, the service, answers
-    engine    14         vectors beyond one machine
+    engine    14         documents of your own, in a folder or on a server
     course    00         the command line, checks, plots: what no lesson derives
 
 Each stage imports only what stands above it (tests/test_house.py). Nothing heavy is

@@ -50,7 +50,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.answer()
 
-    do_PUT = do_POST = do_GET
+    do_PUT = do_POST = do_DELETE = do_GET
 
     def log_message(self, *_):
         pass
@@ -76,6 +76,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         what = "/".join(rest)
         if what == "exists":
             return {"exists": local.collection_exists(name)}
+        if self.command == "DELETE":
+            return local.delete_collection(name)
         if not what:
             made = models.CreateCollection(**body)
             return local.create_collection(

@@ -7,7 +7,9 @@ from __future__ import annotations
 import datetime
 import itertools
 import math
+import os
 import sys
+import uuid
 
 import numpy as np
 import pytest
@@ -55,15 +57,35 @@ def scorer():
     return Scorer(toy_map(), per="token")
 
 
-@pytest.fixture(params=["folder", "server"])
+SERVER = os.environ.get("QRR_ENGINE_URL")  # of a real server, such as http://host:6333
+PLACES = ["folder", "server", *(["address"] if SERVER else [])]
+
+
+@pytest.fixture(params=PLACES)
 def place(request, tmp_path):
-    """A folder, and the client's local mode in place of a server."""
+    """A folder, the client's local mode in place of a server, and a server if there is
+    one.
+    """
     if request.param == "folder":
         yield tmp_path / "toy.index"
-    else:
-        client = qdrant_client.QdrantClient(":memory:")
-        yield client
-        client.close()
+        return
+    real = request.param == "address"
+    client = open_client(SERVER if real else ":memory:")
+    name = f"test-{uuid.uuid4().hex}"
+    yield f"{SERVER}/{name}" if real else client
+    if real:
+        client.delete_collection(name)
+    client.close()
+
+
+def open_client(place: str):
+    return qdrant_client.QdrantClient(place, check_compatibility=False)
+
+
+def test_a_real_server_is_among_the_places():
+    if not SERVER:
+        pytest.skip("QRR_ENGINE_URL names no Qdrant server; its local mode stands in")
+    assert "address" in PLACES
 
 
 def passages(count: int = 60) -> list[Passage]:

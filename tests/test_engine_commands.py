@@ -4,11 +4,13 @@ types them.
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
 import httpx
 import pytest
+from test_readers import write_parquet, write_pdf
 
 import qrr_lib
 from qrr_lib import TextEmbedder
@@ -273,6 +275,67 @@ def test_the_same_commands_with_an_address(run, monkeypatch):
     assert "1 deleted" in run(f"index docs --to {place} --sync")[1]
     assert "1 passages deleted" in run(f"delete --index {place} r1")[1]
     assert "passages     3" in run(f"info {place}")[1]
+
+
+def mixed_folder(folder: Path) -> dict[str, int]:
+    """Files of every kind, of sentences from the course corpus: {kind: documents}."""
+    corpus = qrr_lib.load_collection("course")
+    said = [s for doc in corpus.docs.values() for s in doc.text.split(". ") if s]
+    texts = [f"{a}. {said[7 * i % len(said)]}. No. {i}" for i, a in enumerate(said)]
+    counts = {"txt": 250, "md": 250, "html": 250, "docx": 40, "pdf": 40}
+    counts |= {"jsonl": 500, "csv": 500, "parquet": 400}
+    numbers = iter(range(sum(counts.values())))
+    for kind, count in counts.items():
+        own = [(n, texts[n % len(texts)]) for _, n in zip(range(count), numbers)]
+        (folder / kind).mkdir(parents=True)
+        if kind in ("jsonl", "csv", "parquet"):
+            rows = [{"id": f"{kind}{n}", "title": f"T{n}", "text": t} for n, t in own]
+            write_table(folder / kind / f"table.{kind}", rows)
+        else:
+            for n, text in own:
+                write_text(folder / kind / f"{n}.{kind}", text)
+    return counts
+
+
+def write_table(path: Path, rows: list[dict]) -> None:
+    if path.suffix == ".parquet":
+        write_parquet(path, rows)
+    elif path.suffix == ".jsonl":
+        write(path, "\n".join(map(json.dumps, rows)))
+    else:
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            table = csv.DictWriter(file, rows[0])
+            table.writeheader()
+            table.writerows(rows)
+
+
+def write_text(path: Path, text: str) -> None:
+    if path.suffix == ".pdf":
+        write_pdf(path, [text[:90]])
+    elif path.suffix == ".docx":
+        import docx
+
+        document = docx.Document()
+        document.add_paragraph(text)
+        document.save(path)
+    else:
+        write(path, f"<p>{text}</p>" if path.suffix == ".html" else text)
+
+
+@pytest.mark.slow
+def test_a_folder_of_two_thousand_documents_of_every_kind(run, tmp_path):
+    counts = mixed_folder(tmp_path / "mixed")
+    needle = "The lighthouse keeper of Skagen counted forty grey seals at dawn."
+    write_text(tmp_path / "mixed" / "docx" / "needle.docx", needle)
+    code, out, _ = run("index mixed --to my.index")
+    total = sum(counts.values()) + 1
+    assert total >= 2000
+    assert code == 0 and f"{total} documents, {total} passages: {total} new" in out
+    code, out, _ = run("search --index my.index -k 3", "who counted the seals?")
+    assert code == 0 and out.startswith(" 1. needle  (docx/needle.docx#1)\n")
+    assert f"{total} unchanged" in run("index mixed --to my.index")[1]
+    found = json.loads(run("search --index my.index --json", "qubit gate")[1])
+    assert len(found) == 8
 
 
 def test_an_index_is_judged_and_evaluated(run, embedder):

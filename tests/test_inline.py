@@ -232,7 +232,7 @@ def test_lesson_14(inline, rng):
     for name, (by_hand, library) in rows.items():
         assert np.allclose(by_hand, library(vectors)[:, :19], atol=1e-6), name
     estimate = lesson["project"](1e9, 2_500, 1_000, disk=1e12, copies=2)
-    assert estimate["terabytes"] == 2.5 and estimate["machines"] == 5
+    assert estimate["terabytes"] == 2.5 and estimate["disks"] == 5
     assert estimate["days"] == pytest.approx(1e6 / 86_400)
 
 

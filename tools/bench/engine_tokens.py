@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import base64
 import shutil
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ import qdrant_edge as q
 from qrr_lib import Scorer, evaluate
 from qrr_lib.encode.codes import codes_to_bloch
 from qrr_lib.encode.qubit_map import QubitMap
+from qrr_lib.engine.words import packed, unpacked
 from qrr_lib.rank.maxsim import TokenRarity
 from qrr_lib.rank.states import States, offsets_of
 
@@ -177,8 +177,7 @@ class CodeArm:
         for start in range(0, len(course.ids), 40):
             points = []
             for i in range(start, min(start + 40, len(course.ids))):
-                codes = course.states[i : i + 1].rows.tobytes()
-                payload = {"codes": base64.b64encode(codes).decode()}
+                payload = {"codes": packed(course.states[i : i + 1].rows)}
                 points.append(q.Point(i, {"dense": [1.0]}, payload))
             self.shard.update(q.UpdateOperation.upsert_points(points))
         self.shard.flush()
@@ -192,8 +191,8 @@ class CodeArm:
     def _score(self, row: int) -> dict[int, float]:
         wanted = [int(i) for i in self.course.top[row]]
         found = self.shard.retrieve(wanted, ["codes"], False)
-        codes = [base64.b64decode(point.payload["codes"]) for point in found]
-        rows = np.frombuffer(b"".join(codes), dtype=np.uint8).reshape(-1, 64)
+        codes = [unpacked(point.payload["codes"], "u1") for point in found]
+        rows = np.concatenate(codes).reshape(-1, 64)
         states = States(rows, offsets_of(len(one) // 64 for one in codes))
         asked = self.course.asked[row : row + 1]
         weights = self.course.weights[row : row + 1]
