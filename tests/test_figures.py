@@ -17,7 +17,7 @@ MADE = figures.drawings()
 
 
 def test_files_are_as_they_are_drawn():
-    old = figures.stale(MADE)
+    old = figures.stale(MADE, figures.FOLDER)
     assert not old, f"run python tools/figures.py, and look at {', '.join(old)}"
 
 

@@ -28,7 +28,7 @@ def drawings() -> dict[str, str]:
     return {name: make() for name, make in sorted(DRAWINGS.items())}
 
 
-def stale(made: dict[str, str], folder: Path = FOLDER) -> list[str]:
+def stale(made: dict[str, str], folder: Path) -> list[str]:
     """Names of files that are missing, not as they are drawn, or drawn by nothing."""
     there = {path.stem: path.read_text("utf-8") for path in folder.glob("*.svg")}
     return sorted(
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
             f"no diagram {', '.join(sorted(unknown))}; there is {', '.join(made)}"
         )
     if args.check:
-        old = stale(made)
+        old = stale(made, FOLDER)
         print(f"stale: {', '.join(old)}: run python tools/figures.py" if old else "ok")
         return 1 if old else 0
     FOLDER.mkdir(exist_ok=True)
