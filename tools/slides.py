@@ -19,7 +19,7 @@ import re
 import sys
 from pathlib import Path
 
-from notebooks import ROOT, chosen, lessons, read, solutions, tags
+from notebooks import ROOT, alternative, chosen, lessons, read, solutions, tags
 
 BUILD = ROOT / "build"
 NO_TEXT = "No description has been provided for this image"
@@ -76,8 +76,8 @@ def exporter(template: str):
 
 
 def described(path: Path):
-    """The notebook, each figure with the sentence under it as its text alternative
-    (which the exporter reads from the metadata).
+    """The notebook; a figure without a text alternative of its own takes the sentence
+    under it (the exporter reads it from the metadata).
 
     The cells of tools/badges.py, which need a network, are left out.
     """
@@ -90,7 +90,8 @@ def described(path: Path):
             r"\*What to see: (.+?)\*(?:\n\n|\Z)", following.source, re.DOTALL
         )
         for output in cell.get("outputs", []):
-            if "image/png" in output.get("data", {}) and sentence:
+            picture = "image/png" in output.get("data", {})
+            if picture and sentence and not alternative(output):
                 output.metadata = nbformat.from_dict(
                     {"image/png": {"alt": " ".join(sentence[1].split())}}
                 )
@@ -109,7 +110,7 @@ def steps(notebook) -> list[list]:
             (slides[-1] if slides else slides.append([]) or slides[-1]).append(cell)
             continue
         # a figure keeps its sentence
-        if cell.source.startswith("*What to see:") and slides:
+        if re.match(r"\*(?!\*)", cell.source) and slides:
             slides[-1].append(cell)
             continue
         for piece in re.split(r"(?m)^(?=##? )", cell.source):
@@ -156,12 +157,8 @@ def page_html(path: Path) -> str:
     for cell in notebook.cells:  # the lab template leaves the alternatives out
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
-                alternative = output.metadata.get("image/png", {}).get(
-                    "alt", "see the text below"
-                )
-                text = text.replace(
-                    f'alt="{NO_TEXT}"', f'alt="{html.escape(alternative)}"', 1
-                )
+                said = html.escape(alternative(output) or "see the text below")
+                text = text.replace(f'alt="{NO_TEXT}"', f'alt="{said}"', 1)
     text = re.sub(
         r'href="([^":#]+)\.ipynb(#[^"]*)?"',
         lambda m: f'href="{m[1]}.html{m[2] or ""}"',

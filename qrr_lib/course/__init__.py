@@ -1,8 +1,8 @@
 """What the course needs and no lesson derives.
 
 cli, commands: the command `qrr` · machine, lines: is this machine ready · corpus: is a
-collection what its data sheet promises · reset · plots · exercise: the checker behind
-every exercise
+collection what its data sheet promises · reset · plots, bloch: pictures · tables ·
+exercise: the checker behind every exercise
 """
 
 from qrr_lib.lazy import lazy_names
@@ -14,7 +14,9 @@ __getattr__, __dir__, __all__ = lazy_names(
         "machine": "check_machine",
         "corpus": "check_corpus",
         "exercise": "check",
-        "plots": "alpha_sweep bloch_points bloch_sphere compare_figure new_figure "
-        "pareto score_histogram token_heatmap",
+        "plots": "alpha_sweep compare_figure curve new_figure pareto score_histogram "
+        "show token_heatmap",
+        "bloch": "bloch_angles bloch_arc bloch_arrow bloch_path bloch_points "
+        "bloch_sphere new_spheres",
     },
 )

@@ -1,7 +1,10 @@
-"""Every picture of the course that more than one lesson draws.
+"""Every picture of the course that more than one lesson draws (`bloch` has the sphere).
 
-Colours come from a colour-blind-safe palette.
+Colours come from a colour-blind-safe palette. Functions that draw on an axis also take
+`alt`: with it, they show the axis's figure at once, as `show` does.
 """
+
+from itertools import zip_longest
 
 import numpy as np
 
@@ -32,39 +35,42 @@ def new_figure(columns: int = 1, height: float = 3.4, **options):
     return plt.subplots(1, columns, figsize=size, layout="constrained", **options)
 
 
-def bloch_sphere(axis, title: str = "") -> None:
-    """Draw an empty Bloch sphere on a 3-D axis: equator, two meridians and the names of
-    the six poles.
+def show(figure, alt: str) -> None:
+    """Display a figure now, with what a reader who can't see it is told.
+
+    `alt`, a sentence or two, is stored with the picture (in the output's metadata,
+    where nbconvert looks for it) and is what a terminal prints. ValueError if it is
+    missing.
     """
-    turn = np.linspace(0, 2 * np.pi, 100)
-    x, y, zero = np.cos(turn), np.sin(turn), np.zeros_like(turn)
-    for circle in ((x, y, zero), (x, zero, y), (zero, x, y)):
-        axis.plot(*circle, color="0.75", linewidth=0.8, marker="")
-    poles = {
-        "|0>": (0, 0, 1.25),
-        "|1>": (0, 0, -1.3),
-        "x": (1.3, 0, 0),
-        "y": (0, 1.3, 0),
-    }
-    for name, place in poles.items():
-        axis.text(*place, name, ha="center", va="center")
-    axis.set(xlim=(-1, 1), ylim=(-1, 1), zlim=(-1, 1), title=title)
-    axis.set_box_aspect((1, 1, 1), zoom=1.25)
-    axis.set_axis_off()
-    axis.view_init(elev=20, azim=35)
+    import matplotlib.pyplot as plt
+    from IPython.core.pylabtools import print_figure
+    from IPython.display import publish_display_data
+
+    if not isinstance(alt, str) or len(alt.split()) < 5:
+        raise ValueError(
+            "alt must say in a sentence what the figure shows, for a reader who can't "
+            f"see it, not {alt!r}"
+        )
+    picture = print_figure(figure, base64=True)
+    plt.close(figure)  # or Jupyter shows it once more at the end of the cell
+    shown = {"image/png": picture, "text/plain": alt}
+    publish_display_data(shown, metadata={"image/png": {"alt": alt}})
 
 
-def bloch_points(
-    axis, vectors, label: str | None = None, marker="o", size: float = 14, **options
+def curve(x, y, xlabel: str, ylabel: str, alt: str, labels=(), height: float = 2.8):
+    """Show y against x as a line, or several: rows of y (L, N), with `labels`."""
+    figure, axis = new_figure(height=height)
+    for row, label in zip_longest(np.atleast_2d(y), labels):
+        axis.plot(x, row, label=label, markevery=max(1, len(row) // 8))
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    if labels:
+        axis.legend()
+    show(figure, alt)
+
+
+def score_histogram(
+    axis, scores: dict[str, np.ndarray], bins: int = 40, alt: str | None = None
 ) -> None:
-    """Put Bloch vectors (N, 3) on a sphere drawn by `bloch_sphere`; points behind the
-    sphere stay visible, paler.
-    """
-    x, y, z = np.asarray(vectors, dtype=float).reshape(-1, 3).T
-    axis.scatter(x, y, z, s=size, marker=marker, label=label, **options)
-
-
-def score_histogram(axis, scores: dict[str, np.ndarray], bins: int = 40) -> None:
     """Histograms of scores {label: values} as outlines with different line styles, on
     one axis.
     """
@@ -75,6 +81,7 @@ def score_histogram(axis, scores: dict[str, np.ndarray], bins: int = 40) -> None
         axis.hist(np.ravel(values), bins=edges, label=label, **look)
     axis.set(xlabel="score", ylabel="pairs")
     axis.legend()
+    _finish(axis, alt)
 
 
 def alpha_sweep(
@@ -82,6 +89,7 @@ def alpha_sweep(
     curves: dict[str, dict[float, float]],
     baseline: float | None = None,
     measure: str = "nDCG@10",
+    alt: str | None = None,
 ) -> None:
     """Quality against α: {label: {α: value}}; a dashed line marks cosine alone."""
     for label, curve in curves.items():
@@ -91,10 +99,16 @@ def alpha_sweep(
         axis.axhline(baseline, label="cosine alone", **look)
     axis.set(xlabel="α (weight of cosine)", ylabel=measure, ylim=(0, None))
     axis.legend()
+    _finish(axis, alt)
 
 
 def token_heatmap(
-    axis, query_tokens: list[str], document_tokens: list[str], matrix, most: int = 24
+    axis,
+    query_tokens: list[str],
+    document_tokens: list[str],
+    matrix,
+    most: int = 24,
+    alt: str | None = None,
 ) -> None:
     """Fidelity of every query token (rows) with every document token (columns), a ring
     on each row's best.
@@ -125,9 +139,21 @@ def token_heatmap(
     axis.set(xlabel="document tokens", ylabel="query tokens")
     axis.grid(False)
     axis.figure.colorbar(image, ax=axis, label="fidelity")
+    _finish(axis, alt)
 
 
-def pareto(axis, points: dict[str, tuple], cost: str, measure: str = "nDCG@10") -> None:
+def _finish(axis, alt: str | None) -> None:
+    if alt is not None:
+        show(axis.figure, alt)
+
+
+def pareto(
+    axis,
+    points: dict[str, tuple],
+    cost: str,
+    measure: str = "nDCG@10",
+    alt: str | None = None,
+) -> None:
     """Quality against cost on a logarithmic axis: {label: (cost, value, low, high)}.
 
     Points are numbered in the order given. A line joins those that nothing beats: no
@@ -147,6 +173,7 @@ def pareto(axis, points: dict[str, tuple], cost: str, measure: str = "nDCG@10") 
         near = {"textcoords": "offset points", "xytext": (4, 3), "fontsize": 8}
         axis.annotate(str(number), (paid, value), **near)
     axis.set(xscale="log", xlabel=cost, ylabel=measure)
+    _finish(axis, alt)
 
 
 def compare_figure(stored: dict, task: str = "scifact, all-MiniLM-L6-v2"):
