@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "machine": "check_machine",
         "corpus": "check_corpus",
         "exercise": "check",
+        "tables": "table",
         "plots": "alpha_sweep compare_figure curve new_figure pareto score_histogram "
         "show token_heatmap",
         "bloch": "bloch_angles bloch_arc bloch_arrow bloch_path bloch_points "
