@@ -359,12 +359,14 @@ TOLD = nbformat.v4.new_output(
 
 
 def test_a_picture_that_carries_its_words_needs_what_it_means(bad, monkeypatch):
-    path = bad(code("plot()", outputs=[TOLD]), prose("*The wider, the worse.*\n\nMore"))
+    path = bad(
+        code("plot()", outputs=[TOLD]), prose("*The wider, the worse it is.*\n\nMore")
+    )
     monkeypatch.setitem(globals(), "LESSONS", [path])
     test_every_picture_is_followed_by_what_it_shows(path)
     with pytest.raises(AssertionError, match="Red is wrong"):
         test_no_picture_is_explained_by_colour_alone(path)
-    for after in ("The wider, the worse.", "**The wider, the worse.**"):
+    for after in ("The wider, the worse it is.", "**The wider, the worse.**"):
         bad(code("plot()", outputs=[TOLD]), prose(after))
         with pytest.raises(AssertionError, match="What it means"):
             test_every_picture_is_followed_by_what_it_shows(path)

@@ -51,7 +51,7 @@ SIZES = {
     "course": 1048,
     "the spine (embed, encode, rank)": 3780,
     "the whole library": 7617,
-    "tests": 10611,
+    "tests": 10613,
     "tools": 7501,
     "longest file of the library, docstrings counted": 240,
     "longest function of the library": 38,
