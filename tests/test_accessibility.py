@@ -354,7 +354,7 @@ def test_a_picture_without_its_sentence_goes_red(after, bad, monkeypatch):
 TOLD = nbformat.v4.new_output(
     "display_data",
     data=PICTURE.data,
-    metadata={"image/png": {"alt": "Red is wrong and blue is right."}},
+    metadata={"image/png": {"alt": "Red ones are wrong, blue ones fine."}},
 )
 
 
@@ -364,7 +364,7 @@ def test_a_picture_that_carries_its_words_needs_what_it_means(bad, monkeypatch):
     )
     monkeypatch.setitem(globals(), "LESSONS", [path])
     test_every_picture_is_followed_by_what_it_shows(path)
-    with pytest.raises(AssertionError, match="Red is wrong"):
+    with pytest.raises(AssertionError, match="Red ones"):
         test_no_picture_is_explained_by_colour_alone(path)
     for after in ("The wider, the worse it is.", "**The wider, the worse.**"):
         bad(code("plot()", outputs=[TOLD]), prose(after))
