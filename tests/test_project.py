@@ -110,7 +110,11 @@ def test_installed_versions_lie_in_the_ranges_and_are_the_pinned_ones():
     ]
     extras = project["optional-dependencies"]
     for item in (
-        project["dependencies"] + extras["serve"] + extras["scale"] + extras["test"]
+        project["dependencies"]
+        + extras["serve"]
+        + extras["scale"]
+        + extras["classroom"]
+        + extras["test"]
     ):
         need = Requirement(item)
         if need.name == "qrr-lib" or (need.marker and not need.marker.evaluate()):
