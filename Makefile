@@ -85,6 +85,7 @@ bench-tokens: $(VENV)/installed-test ## token states on public collections: qual
 
 bench-compare: $(VENV)/installed-test ## words, vectors and token states against the rivals that people would pick (needs QRR_COLLECTIONS_DIR; hours of encoding, once)
 	$(BIN)/python -m tools.bench.compare --choose
+	$(BIN)/python -m tools.bench.compare --scale
 	$(BIN)/python -m tools.bench.compare
 	$(BIN)/python -m tools.bench.compare --speed
 	$(BIN)/python -m tools.bench.compare --figure

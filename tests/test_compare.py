@@ -9,8 +9,8 @@ import pytest
 from qrr_lib import QubitAnglePredictor, QubitMap, Reranker, Scorer, Union
 from qrr_lib.course import pareto
 from tools.bench import compare_choice as choice
-from tools.bench.compare import DEFAULT, OURS, RIVAL
 from tools.bench.compare_arms import FITTED, SHIPPED, FewerTokens
+from tools.bench.compare_choice import DEFAULT, OURS, RIVAL
 from tools.bench.tokens_arms import Full, Projected
 
 ROOT = Path(__file__).resolve().parent.parent

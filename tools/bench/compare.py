@@ -3,6 +3,8 @@ data/results/compare.json, and one figure, compare.png.
 
     # weights, on training queries only (minutes, token vectors once: hours)
     python -m tools.bench.compare --choose
+    # the scale of the map, on training queries
+    python -m tools.bench.compare --scale
     # every rival on the test queries of the four public collections, both models
     python -m tools.bench.compare
     # the same on other collections in BEIR's layout, into another file
@@ -45,16 +47,21 @@ from qrr_lib.learn.comparison import SHARED
 from qrr_lib.rank import bm25_run, judge, reciprocal_rank_fusion
 from tools.bench import compare_choice as choice
 from tools.bench import standins
-from tools.bench.compare_arms import FITTED, SHIPPED, pooled_arms, token_arms
+from tools.bench.compare_arms import (
+    CHUNKS,
+    FITTED,
+    SHIPPED,
+    LateChunks,
+    pooled_arms,
+    token_arms,
+)
+from tools.bench.compare_choice import DEFAULT, FUSED, RIVAL
 from tools.bench.compare_pool import Pool
 from tools.bench.tokens_arms import Full, Qubits
 
 RESULTS = Path(__file__).resolve().parents[2] / "data" / "results" / "compare.json"
 COLLECTIONS = ("scifact", "cranfield", "cisi", "wikiqa")
 MODELS = ("all-MiniLM-L6-v2", "all-mpnet-base-v2")
-DEFAULT = "words in the candidates / (max + 20)"  # what the library computes
-RIVAL = "cosine + BM25, weighted"
-OURS = f"cosine + words + {SHIPPED}"
 
 
 class CoursePool(Pool):
@@ -105,31 +112,16 @@ def means_of(tokens: Path, model: str) -> dict:
     return found
 
 
-def means_of_rivals(tokens: Path, model: str) -> dict:
-    """The same of full token vectors, on two tasks: every rival code stands for them
-    and takes their weights.
+def means_of_rivals(tokens: Path, model: str, arm) -> dict:
+    """The same of one way to store tokens, on two tasks. Every rival code stands for
+    full token vectors and takes their weights; late chunks have their own.
     """
     found = {}
     for name, split, most in (("scifact", "train", 400), ("wikiqa", "dev", None)):
         task = pool(name, model, tokens, split, most)
-        states = task.states(Full())
+        states = task.states(arm)
         found[f"{name} {split}, {model}"] = choice.means(task, states, DEFAULT)
     return found
-
-
-def choose(default: dict, rivals: dict) -> dict:
-    """The default's weights, and every rival's, from what `means_of` gives."""
-    return {
-        "rule": "least worst regret over the tasks",
-        "grid": f"weights in steps of {choice.STEP}",
-        "default": choice.least_regret(default),
-        "no words": choice.least_regret(default, lambda c, w, s: w == 0),
-        RIVAL: choice.least_regret(default, lambda c, w, s: s == 0),
-        "other codes": {
-            "alone": choice.least_regret(rivals, lambda c, w, s: w == 0)[DEFAULT],
-            "with words": choice.least_regret(rivals)[DEFAULT],
-        },
-    }
 
 
 def rivals(task: Pool, chosen: dict) -> dict:
@@ -139,16 +131,21 @@ def rivals(task: Pool, chosen: dict) -> dict:
     runs = {"BM25, no stemming": (first(task.plain), {}), "BM25": (bm25, {})}
     runs |= of_vectors(task)
     fused = reciprocal_rank_fusion([bm25, task.near_run()])
-    runs["cosine + BM25, reciprocal ranks"] = (fused, {})
+    runs[FUSED] = (fused, {})
     best = next(iter(chosen[RIVAL].items()))
     words = choice.families(task, cosine)[best[0]]
     mixed = sum(w * x for w, x in zip(best[1]["weights"].values(), words))
     about = {"weights": best[1]["weights"], "scaling": best[0]}
     runs[RIVAL] = (found.run(mixed), about)
+    tuned = chosen["on its own"].get(f"{task.name}, {task.model}", {})
+    if tuned:
+        mixed = found.mix({k: w for k, w in tuned[RIVAL].items() if w})
+        about = {"weights": tuned[RIVAL]}
+        runs["cosine + BM25, weighted for this collection"] = found.run(mixed), about
     dim = len(next(iter(task.docs.vectors.values())))
     for name, arm in token_arms(task.model, dim).items():
         states = task.states(arm)
-        own = chosen["other codes"]
+        own = chosen[name if name in chosen else "other codes"]
         alone, three = own["alone"]["weights"], own["with words"]["weights"]
         if name in (SHIPPED, FITTED):
             alone = chosen["no words"][DEFAULT]["weights"]
@@ -159,6 +156,10 @@ def rivals(task: Pool, chosen: dict) -> dict:
         runs[name] = (task.kept(late), sizes | {"weights": alone})
         together = f"cosine + words + {name}"
         runs[together] = (both.run(three), sizes | {"weights": three})
+        if together in tuned:
+            about = sizes | {"weights": tuned[together]}
+            own = f"{together}, weighted for this collection"
+            runs[own] = (both.run(tuned[together]), about)
         say(f"{task.name}, {task.model}: {name}")
     return runs
 
@@ -186,8 +187,8 @@ def first(runs: dict, k: int = 100) -> dict:
 
 
 def evidence(task: Pool, chosen: dict) -> dict:
-    """Means with intervals, and differences to cosine and to the strongest cheap
-    rival, all of one family corrected together.
+    """Means with intervals, and differences to cosine and to both cheap mixes of cosine
+    and BM25; those to one of them are a family, corrected together.
     """
     runs, measure = rivals(task, chosen), task.measures[0]
     values = {name: task.values(run)[measure] for name, (run, _) in runs.items()}
@@ -199,7 +200,7 @@ def evidence(task: Pool, chosen: dict) -> dict:
             measure: round(own.difference, 4),
             "interval": [round(own.low, 4), round(own.high, 4)],
         }
-    for other in ("cosine", RIVAL):
+    for other in ("cosine", RIVAL, FUSED):
         found = {
             name: compare_values(values[name], values[other], clusters=groups)
             for name in table
@@ -234,7 +235,7 @@ def merge(path: Path, found: dict) -> None:
         old[name] = old.get(name, {}) | part if name == "collections" else part
     packages = "torch numpy sentence-transformers ir-measures bm25s PyStemmer".split()
     old |= {
-        "how": "python -m tools.bench.compare --choose, then without, then --speed",
+        "how": "python -m tools.bench.compare --choose, --scale, without, --speed",
         "date": datetime.date.today().isoformat(),
         "versions": {name: version(name) for name in packages},
     }
@@ -252,7 +253,7 @@ def main() -> None:
     cache = Path(os.environ.get("QRR_CACHE_DIR", Path.home() / ".cache" / "qrr"))
     parser.add_argument("--tokens", type=Path, default=cache / "tokens")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    for flag in ("choose", "speed", "figure"):
+    for flag in ("choose", "scale", "speed", "figure"):
         parser.add_argument(f"--{flag}", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -260,8 +261,16 @@ def main() -> None:
         default = {}
         for model in args.models:
             default |= means_of(args.tokens, model)
-        of_rivals = means_of_rivals(args.tokens, args.models[0])
-        merge(args.out, {"choice": choose(default, of_rivals)})
+        ways = {"other codes": Full(), CHUNKS: LateChunks(Full())}
+        of_rivals = {
+            name: means_of_rivals(args.tokens, args.models[0], arm)
+            for name, arm in ways.items()
+        }
+        merge(args.out, {"choice": choice.choose(default, of_rivals)})
+    elif args.scale:
+        from tools.bench.compare_scale import sweep
+
+        merge(args.out, {"scale": sweep(args.tokens, args.models)})
     elif args.speed:
         from tools.bench.compare_speed import measure
 

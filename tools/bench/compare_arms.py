@@ -11,6 +11,7 @@ from tools.bench.tokens_arms import Full, Projected, Quantised, Qubits
 SHIPPED = "64 qubits, 4 bits, shipped map"
 FITTED = "64 qubits, 4 bits, map of the collection"
 FULL = "full token vectors"
+CHUNKS = "late chunks of 32 tokens"
 
 
 class FewerTokens:
@@ -39,14 +40,15 @@ class FewerTokens:
 
     def side(self, side):
         """(stored tokens, offsets) of all documents."""
-        if not hasattr(side, "merged"):  # once for all that store them
+        kept, way = vars(side).setdefault("merged", {}), type(self)
+        if way not in kept:  # once for all that store them
             parts = [
                 self.merged(side.tokens[a:b].astype(np.float32))
                 for a, b in zip(side.offsets, side.offsets[1:])
             ]
             offsets = np.cumsum([0, *map(len, parts)])
-            side.merged = np.concatenate(parts).astype(np.float16), offsets
-        tokens, offsets = side.merged
+            kept[way] = np.concatenate(parts).astype(np.float16), offsets
+        tokens, offsets = kept[way]
         blocks = range(0, len(tokens), 65_536)
         made = [self.arm.docs(tokens[i : i + 65_536].astype("f4")) for i in blocks]
         return np.concatenate(made), offsets
@@ -58,14 +60,38 @@ class FewerTokens:
         return self.arm.similar(q, d)
 
 
+class LateChunks(FewerTokens):
+    """Late chunking (Günther et al. 2024, arXiv:2409.04701): a text is stored as the
+    means of `size` tokens each, and the query, one vector, takes the nearest.
+    """
+
+    size = 32
+
+    def fit(self, sample):
+        self.arm.fit(sample)
+        self.bytes = self.arm.bytes / self.size  # a token of the text
+
+    def merged(self, tokens: np.ndarray) -> np.ndarray:
+        """(T, D) → (⌈T/size⌉, D), rows of norm 1."""
+        starts = np.arange(0, len(tokens), self.size)
+        sums = np.add.reduceat(tokens, starts) if len(tokens) else tokens
+        return sums / np.linalg.norm(sums, axis=1, keepdims=True)
+
+    def queries(self, x):
+        """Every token of the query stands for their mean."""
+        mean = x.mean(axis=0)
+        return np.broadcast_to(mean / np.linalg.norm(mean), x.shape)
+
+
 def token_arms(model: str, dim: int) -> dict:
     """{name: way to store a token}; with the default model, whose vectors are twice as
-    wide, only the first three.
+    wide, only the first four.
     """
     arms = {
         SHIPPED: Qubits(64, 0.8, source="shipped", model=model, bits=4),
         FITTED: Qubits(64, 0.8, bits=4),
         FULL: Full(),
+        CHUNKS: LateChunks(Full()),
     }
     if dim < 512:
         coded = FewerTokens(Qubits(64, 0.8, bits=4))

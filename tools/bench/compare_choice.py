@@ -11,10 +11,18 @@ looked at for a few mixtures before; none of the figures seen chose anything.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from qrr_lib.rank.words import ENOUGH
+from tools.bench.compare_arms import SHIPPED
 from tools.bench.compare_pool import Pool
+
+DEFAULT = "words in the candidates / (max + 20)"  # what the library computes
+RIVAL = "cosine + BM25, weighted"
+FUSED = "cosine + BM25, reciprocal ranks"
+OURS = f"cosine + words + {SHIPPED}"
 
 STEP = 0.05
 SIMPLEX = [
@@ -90,3 +98,45 @@ def least_regret(tasks: dict[str, dict], allowed=lambda c, w, s: True) -> dict:
             "values": dict(zip(tasks, values[:, at].round(4).tolist())),
         }
     return dict(sorted(table.items(), key=lambda item: item[1]["worst regret"]))
+
+
+def choose(default: dict, rivals: dict[str, dict]) -> dict:
+    """The default's weights, and every rival's, from what `means_of` and, for each name
+    of other ways, `means_of_rivals` give.
+    """
+    others = {
+        name: {
+            "alone": least_regret(means, lambda c, w, s: w == 0)[DEFAULT],
+            "with words": least_regret(means)[DEFAULT],
+        }
+        for name, means in rivals.items()
+    }
+    return {
+        "rule": "least worst regret over the tasks",
+        "grid": f"weights in steps of {STEP}",
+        "default": least_regret(default),
+        "no words": least_regret(default, lambda c, w, s: w == 0),
+        RIVAL: least_regret(default, lambda c, w, s: s == 0),
+        "on its own": {key: own_best(default, key) for key in own_keys(default)},
+    } | others
+
+
+def own_keys(default: dict) -> list[str]:
+    """ "collection, model" of what has training queries and is tested."""
+    public = [task for task in default if re.match("scifact|wikiqa", task)]
+    return sorted({re.sub(" (train|dev),", ",", task) for task in public})
+
+
+def own_best(default: dict, key: str) -> dict:
+    """The best weights on one collection's own training and development queries, with
+    one model: without states and with the shipped map's.
+    """
+    name, model = key.split(", ")
+    tasks = [task for task in default if re.fullmatch(f"{name} \\w+, {model}", task)]
+    means = np.mean([default[task][DEFAULT] for task in tasks], axis=0)
+    found = {}
+    for way, allowed in {RIVAL: lambda s: s == 0, OURS: lambda s: True}.items():
+        kept = [i for i, (_, _, s) in enumerate(SIMPLEX) if allowed(s)]
+        best = SIMPLEX[max(kept, key=lambda i: means[i])]
+        found[way] = dict(zip(("cosine", "words", "states"), best))
+    return found
