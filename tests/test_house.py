@@ -52,7 +52,7 @@ SIZES = {
     "the spine (embed, encode, rank)": 3780,
     "the whole library": 7640,
     "tests": 10865,
-    "tools": 7804,
+    "tools": 8044,
     "longest file of the library, docstrings counted": 240,
     "longest function of the library": 38,
     "functions over 40 lines": 0,
