@@ -144,7 +144,6 @@ def half_angle(draw: Drawing) -> None:
     draw.line([(x - unit, y), (x + unit, y)], MUTED, 1)
     draw.text(x, y - unit - 14, "|0⟩", 15)
     draw.text(x, y + unit + 14, "|1⟩", 15)
-    draw.text(x + unit + 18, y, "|+⟩", 15)
     draw.arc(x, y, 42, 30, 90)
     draw.text(x + 33, y - 52, "60°", 15, colour=ORANGE, bold=True)
     tip = around(x, y, unit, 30)

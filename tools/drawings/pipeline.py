@@ -32,7 +32,7 @@ WAYS = [
 LESSONS = {  # number: stages, what the lesson does with them
     0: ("", "a text's whole way to an answer: each stage gets lessons of its own"),
     1: ("text vector", "a text becomes a vector of 768 numbers"),
-    2: ("angles states", "768 numbers become two angles, a place on a sphere"),
+    2: ("angles states", "768 numbers become two angles, a point on a sphere"),
     3: ("states score", "angles become states, and two states one number"),
     4: ("vector angles", "the same numbers, computed faster and stored smaller"),
     5: ("candidates", "a first search finds the passages worth a closer look"),
