@@ -150,7 +150,7 @@ def half_angle(draw: Drawing) -> None:
     draw.arrow((x, y), tip, colour=BLUE, thick=3)
     draw.text(tip[0] + 15, tip[1] - 8, "ψ", 17, colour=BLUE, bold=True)
     draw.text(140, 290, "amplitudes: half the angle", 14, colour=MUTED)
-    draw.text(590, 290, "the sphere, cut from pole to pole", 14, colour=MUTED)
+    draw.text(590, 290, "the sphere, cut in half", 14, colour=MUTED)
 
 
 @drawing(
