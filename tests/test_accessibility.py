@@ -22,6 +22,8 @@ TEXTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md")
 PAGES = [ROOT / name for name in TEXTS] + sorted((ROOT / "notebooks").rglob("*.md"))
 BOOKS = LESSONS + SOLUTIONS + sorted(notebooks.EXERCISES.glob("*.ipynb"))
 SAID = re.compile(r"\*What to see: (.+?)\*(?=\n\n|\Z)", re.DOTALL)
+# what a picture means, where it carries what it shows as its alternative
+MEANS = re.compile(r"\*(?!\*)(.+?)\*(?=\n\n|\Z)", re.DOTALL)
 COLOURS = (
     r"\b(red|blue|green|orange|purple|violet|yellow|brown|pink|magenta|cyan"
     r"|colou?r(?:s|ed)?)\b"
@@ -54,27 +56,34 @@ def markdown(path: Path) -> str:
     return re.sub(r"`[^`\n]*`", "code", text).rstrip("\n")
 
 
-def has_picture(cell) -> bool:
-    return any("image/png" in o.get("data", {}) for o in cell.get("outputs", []))
+def pictures(cell) -> list:
+    return [o for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
+
+
+def alternatives(path: Path) -> list[str]:
+    """What the pictures of a notebook say to who can't see them."""
+    cells = [] if path.suffix == ".md" else notebooks.read(path).cells
+    return [notebooks.alternative(o) for cell in cells for o in pictures(cell)]
 
 
 @pytest.mark.parametrize("path", LESSONS + SOLUTIONS, ids=name)
 def test_every_picture_is_followed_by_what_it_shows(path):
-    """In lessons a sentence of its own, long enough to stand in for the picture; in
-    solutions the analysis.
+    """In lessons a sentence of its own: what it means, or, of a picture without an
+    alternative, what to see, long enough to stand in for it; in solutions the analysis.
     """
     cells = [*notebooks.read(path).cells, nbformat.v4.new_code_cell()]
     for cell, following in zip(cells, cells[1:]):
-        if not has_picture(cell):
+        if not pictures(cell):
             continue
         silent = f"nothing is said about the picture of:\n{cell.source[-200:]}"
         assert following.cell_type == "markdown", silent
         text = following.source
         if path in LESSONS:
-            said = SAID.match(text)
-            assert said, f"after a picture: '*What to see: ...*', not {text[:80]}"
+            told = all(map(notebooks.alternative, pictures(cell)))
+            said = SAID.match(text) or (told and MEANS.match(text))
+            assert said, f"after a picture: '*What it means.*', not {text[:80]}"
             assert said[1].rstrip().endswith((".", ")")), said[1]
-            text = said[1]
+            text = said[1] + " and what its alternative says" * told
         assert len(text.split()) >= 10, text
 
 
@@ -83,7 +92,7 @@ def test_no_picture_is_explained_by_colour_alone(path):
     """A sentence that names a colour also names a shape, a line style, a place or a
     label.
     """
-    for said in SAID.findall(markdown(path)):
+    for said in SAID.findall(markdown(path)) + alternatives(path):
         if re.search(COLOURS, said):
             assert re.search(SHAPES, said), said
 
@@ -221,9 +230,9 @@ def test_pages_we_write_ourselves_have_contrast_language_and_titles():
     made = slides.slides_html(LESSONS[0])
     for text in (page, made):
         assert '<html lang="en">' in text and re.search(r"<title>.{10,}</title>", text)
-    pictures = re.findall(r"<img[^>]*>", made)
-    assert pictures
-    assert all(re.search(r'alt="[^"]{40,}"', picture) for picture in pictures)
+    images = re.findall(r"<img[^>]*>", made)
+    assert images
+    assert all(re.search(r'alt="[^"]{40,}"', image) for image in images)
 
 
 INTERACTIVE = [
@@ -252,7 +261,7 @@ def test_interactive_pieces_have_a_keyboard_path_and_a_still_version(path, i):
     assert re.search(r"\b[Ww]ithout\b", before), still
     after = next(c for c in cells[i + 1 :] if c.cell_type == "code")
     if path.parent != notebooks.EXERCISES:
-        shown = has_picture(after) or any(o.get("text") for o in after.outputs)
+        shown = pictures(after) or any(o.get("text") for o in after.outputs)
         assert shown, "the next code cell must show the same as text or as a picture"
 
 
@@ -340,6 +349,27 @@ def test_a_picture_without_its_sentence_goes_red(after, bad, monkeypatch):
     monkeypatch.setitem(globals(), "LESSONS", [path])
     with pytest.raises(AssertionError):
         test_every_picture_is_followed_by_what_it_shows(path)
+
+
+TOLD = nbformat.v4.new_output(
+    "display_data",
+    data=PICTURE.data,
+    metadata={"image/png": {"alt": "Red ones are wrong, blue ones fine."}},
+)
+
+
+def test_a_picture_that_carries_its_words_needs_what_it_means(bad, monkeypatch):
+    path = bad(
+        code("plot()", outputs=[TOLD]), prose("*The wider, the worse it is.*\n\nMore")
+    )
+    monkeypatch.setitem(globals(), "LESSONS", [path])
+    test_every_picture_is_followed_by_what_it_shows(path)
+    with pytest.raises(AssertionError, match="Red ones"):
+        test_no_picture_is_explained_by_colour_alone(path)
+    for after in ("The wider, the worse it is.", "**The wider, the worse.**"):
+        bad(code("plot()", outputs=[TOLD]), prose(after))
+        with pytest.raises(AssertionError, match="What it means"):
+            test_every_picture_is_followed_by_what_it_shows(path)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import badges
 import classroom
+import nbformat
 import pytest
 import rehearsal
 import slides
@@ -243,6 +244,87 @@ def first_lesson(repository: str = "", line: str = ""):
     return badges.lesson_with(notebooks.read(LESSONS[0]), repository, line)
 
 
+def shown_by_a_browser(page: Path) -> str:
+    """What Chromium makes of a page, as HTML; without a Chromium the test is
+    skipped.
+    """
+    names = ("chromium", "chromium-browser", "google-chrome")
+    browser = next(filter(None, map(shutil.which, names)), None)
+    if browser is None:
+        pytest.skip("formulas are looked at in Chromium, which is not here")
+    words = "--headless=new --no-sandbox --disable-gpu --virtual-time-budget=20000"
+    words = [*words.split(), f"--user-data-dir={page.parent / 'profile'}"]
+    command = [browser, *words, "--dump-dom", page.as_uri()]
+    cut = rehearsal.network_can_be_cut() == ""
+    done = subprocess.run(
+        rehearsal.without_network(command) if cut else command,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
+        timeout=120,
+    )
+    return done.stdout
+
+
+@pytest.fixture
+def drawn_lesson(tmp_path):
+    """A lesson with a drawing, formulas and a check, beside mathjax/."""
+    pytest.importorskip("jupyter_server_mathjax", reason="needs the extra [classroom]")
+    text = r"# T" + "\n\n![A wide arc](figures/arc.svg) $\\langle a|b\\rangle$\n\n"
+    text += r"$$\begin{pmatrix} 1 & 0 \\ 0 & 1 \end{pmatrix}$$"
+    check = nbformat.v4.new_code_cell("assert True", metadata={"tags": ["check"]})
+    cells = [nbformat.v4.new_markdown_cell(text), check]
+    path = tmp_path / "notebooks" / "00_t.ipynb"
+    (path.parent / "figures").mkdir(parents=True)
+    shutil.copy(
+        notebooks.NOTEBOOKS / "figures" / "overlap_angle.svg",
+        path.parent / "figures" / "arc.svg",
+    )
+    notebooks.write(nbformat.v4.new_notebook(cells=cells), path)
+    slides.copy_mathjax(tmp_path)
+    return path
+
+
+@pytest.mark.parametrize("make", [slides.page_html, slides.slides_html])
+def test_pages_hold_drawings_formulas_and_collapsed_checks(make, drawn_lesson):
+    """One file with its pictures; MathJax lies beside it, no address is asked for it,
+    and what it is told to load is there.
+    """
+    text = make(drawn_lesson)
+    assert '<img alt="A wide arc" src="data:image/svg+xml;base64,' in text
+    assert r"$\langle a|b\rangle$" in text and "begin{pmatrix}" in text
+    assert text.count("<details><summary>Check") == 1
+    (source,) = re.findall(r'<script src="([^"]+)"', text)
+    script, config = source.split("?config=")
+    folder = (drawn_lesson.parent / script).resolve().parent
+    assert folder == drawn_lesson.parents[1] / "mathjax"
+    assert (folder / "config" / f"{config}.js").is_file()
+    assert list((folder / "fonts" / "HTML-CSS" / "STIX-Web").rglob("*.woff"))
+
+
+def test_a_solutions_page_finds_mathjax_one_folder_further_up():
+    text = slides.page_html(notebooks.solutions()[0])
+    assert 'src="../../mathjax/MathJax.js' in text and "<summary>Check" not in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [slides.page_html, slides.slides_html])
+def test_formulas_are_set_without_a_network(make, drawn_lesson):
+    page = drawn_lesson.parents[1] / "pages" / "t.html"
+    page.parent.mkdir()
+    page.write_text(make(drawn_lesson), encoding="utf-8")
+    shown = shown_by_a_browser(page)
+    assert shown.count('class="MathJax"') == 2 and 'class="MathJax_Error' not in shown
+    assert "<mtable" in shown, "for screen readers, as MathML"
+
+
+def test_without_the_package_it_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match=r"\[classroom\]"):
+        slides.copy_mathjax(tmp_path)
+
+
 def test_pages_and_slides_leave_out_what_needs_a_network(tmp_path):
     path = tmp_path / LESSONS[0].name
     notebooks.write(first_lesson("a/b", badges.line("a/b", "main")), path)
@@ -293,7 +375,9 @@ def test_every_lesson_has_a_cell_for_colab_and_the_first_the_badges(path):
 def test_the_cell_for_colab_works_there_and_does_nothing_elsewhere(
     monkeypatch, tmp_path
 ):
-    code = first_lesson("some-one/a.course").cells[1].source
+    lesson = first_lesson()
+    lesson.cells[0].source += "\n![One drawing](figures/one.svg)"
+    code = badges.lesson_with(lesson, "some-one/a.course", "").cells[1].source
     assert max(map(len, code.splitlines())) <= 112, "wider than a laptop"
     here, paths, done = Path.cwd(), list(sys.path), []
     exec(code, {})
@@ -302,8 +386,15 @@ def test_the_cell_for_colab_works_there_and_does_nothing_elsewhere(
     monkeypatch.setitem(sys.modules, "google.colab", object())
     monkeypatch.setattr(subprocess, "run", lambda words, check: done.append(words))
     monkeypatch.setattr(sys, "path", paths)
-    (tmp_path / "course" / "notebooks").mkdir(parents=True)
+    figures = tmp_path / "course" / "notebooks" / "figures"
+    figures.mkdir(parents=True)
+    for name in re.findall(r"(?m)^ {8}(\w+)$", code):
+        (figures / f"{name}.svg").write_text("<svg/>", encoding="utf-8")
+    assert (figures / "one.svg").is_file()
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda svg: shown.append(svg.data))
     exec(code, {})
+    assert shown == ["<svg/>"] * len(list(figures.iterdir()))
     clone, install = done
     address = "https://github.com/some-one/a.course"
     assert clone[:2] == ["git", "clone"] and clone[-2:] == [address, "course"]
@@ -350,6 +441,7 @@ def test_the_class_folder_holds_slides_and_says_what_a_machine_needs(
     for name in ("copy_course", "copy_models", "collect_wheels"):
         monkeypatch.setattr(classroom, name, lambda *words: None)
     monkeypatch.setattr(slides, "write_pages", lambda *words: None)
+    monkeypatch.setattr(slides, "copy_mathjax", lambda *words: None)
     monkeypatch.setattr(slides, "lessons", lambda: LESSONS[:1])
     folder = classroom.build(tmp_path / "class")
     assert [path.name for path in (folder / "slides").iterdir()] == ["00_welcome.html"]

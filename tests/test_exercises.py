@@ -3,6 +3,7 @@ wrong answers fail with a helpful message.
 """
 
 import io
+import linecache
 import re
 import sys
 from collections import defaultdict
@@ -76,6 +77,49 @@ def test_every_lesson_has_a_solution_and_nothing_is_left_over():
     exercises = sorted(notebooks.EXERCISES.glob("*.ipynb"))
     names = [path.name for path in notebooks.lessons()]
     assert names == [p.name for p in SOLUTIONS] == [p.name for p in exercises]
+
+
+TEST = """
+@check("1")
+def _():
+    got = double(torch.tensor([1.0, 2.0]))
+    assert got.tolist() == [2, 4], f"must be [2, 4], you gave {got.tolist()}"
+"""
+
+
+@pytest.mark.parametrize(
+    "body, said",
+    [
+        ("return 2 * x", "✅ 1"),
+        ("return 3 * x", "❌ 1: must be [2, 4], you gave [3.0, 6.0]"),
+        ("2 * x", "❌ 1: your function returned None: is its `return` missing?"),
+        ("return [2, 4]", "❌ 1: the check can't use your answer, a list (Attribute"),
+        (
+            "y = 2 * x\n    return y.twice",
+            "has no attribute 'twice', in double, line 3",
+        ),
+        ("return torch.cat(x)", "in double, line 2"),
+    ],
+)
+def test_the_checker_names_the_mistake(body, said, capsys):
+    space = {"check": check}
+    source = f"import torch\ndef double(x):\n    {body}"
+    exec(compile(source.partition("\n")[0], "imports", "exec"), space)
+    exec(compile(source.partition("\n")[2], "exercise", "exec"), space)
+    exec(compile(TEST, "check", "exec"), space)
+    assert said in capsys.readouterr().out
+
+
+def test_the_checker_shows_the_line_and_sees_none_in_a_message(capsys):
+    space = {"check": check}
+    lines = ["def half(x):\n", "    return x / 0\n"]
+    linecache.cache["cell-1"] = (0, None, lines, "cell-1")
+    exec(compile("".join(lines), "cell-1", "exec"), space)
+    exec(compile("check('2')(lambda: half(1))", "cell-2", "exec"), space)
+    assert "by zero, in half, line 2 (`return x / 0`)" in capsys.readouterr().out
+    space["half"] = lambda x: None
+    exec(compile("check('3')(lambda: float(half(1)))", "cell-3", "exec"), space)
+    assert "returned None" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("encoding, said", [("utf-8", "✅ α\n"), ("ascii", "[ok] ?\n")])

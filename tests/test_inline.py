@@ -60,7 +60,7 @@ def test_lesson_01(inline, rng):
 
 
 def test_lesson_03(inline, random_angles):
-    from qrr_lib import Circuit, bloch_vectors, encode, log_fidelity, overlap
+    from qrr_lib import Circuit, encode, overlap
     from qrr_lib.encode.backends.qiskit import _big_endian
 
     lesson = inline("03")
@@ -70,6 +70,15 @@ def test_lesson_03(inline, random_angles):
     assert (
         lesson["overlaps"](states[:5], states) - overlap(states[:5], states)
     ).abs().max() < 1e-12
+    for n in (2, 3, 4):
+        several = encode(random_angles(10, Circuit(n, 2)), Circuit(n, 2)).numpy()
+        assert np.array_equal(lesson["reverse_bits"](several), _big_endian(several, n))
+
+
+def test_lesson_11(inline, random_angles):
+    from qrr_lib import Circuit, bloch_vectors, encode, log_fidelity
+
+    lesson = inline("11")
     for circuit in (
         Circuit(4, 3, "cnot_chain", trailing=True),
         Circuit(3, 2, "cz_ring"),
@@ -78,10 +87,6 @@ def test_lesson_03(inline, random_angles):
         angles = random_angles(10, circuit)
         by_gates = lesson["states_by_gates"](angles, circuit)
         assert (by_gates - encode(angles, circuit)).abs().max() < 1e-12
-        assert np.array_equal(
-            lesson["reverse_bits"](by_gates.numpy()),
-            _big_endian(by_gates.numpy(), circuit.n_qubits),
-        )
     vectors = bloch_vectors(random_angles(10, Circuit(64)))
     assert (
         lesson["log_fidelities"](vectors, vectors) - log_fidelity(vectors, vectors)

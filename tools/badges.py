@@ -14,8 +14,9 @@ The setting is in pyproject.toml and is empty until the repository has an addres
 
 README gets a line between `<!-- badges -->` and `<!-- /badges -->`; lesson 00 gets the
 same line. Every lesson gets a cell that installs the course on Colab, where each
-notebook has a machine of its own. These cells are tagged `badges`. A new code cell
-needs a fresh run of the lesson: the script says so.
+notebook has a machine of its own, and shows the lesson's drawings, which Colab leaves
+out of the text. These cells are tagged `badges`. A new code cell needs a fresh run of
+the lesson: the script says so.
 """
 
 from __future__ import annotations
@@ -44,6 +45,14 @@ if "google.colab" in sys.modules:  # on Colab only: get the course and install i
     # what was installed while Python runs is not found otherwise
     sys.path.insert(0, os.path.abspath("course"))
     os.chdir("course/notebooks")"""
+DRAWINGS = """
+    # Colab's pages can't show files of the course: its drawings, in their order
+    from IPython.display import SVG, display
+
+    for name in \"\"\"
+        {names}
+    \"\"\".split():
+        display(SVG(filename=f"figures/{{name}}.svg"))"""
 
 
 def setting(text: str | None = None) -> tuple[str, str]:
@@ -122,12 +131,11 @@ def lesson_with(notebook, repository: str, badges: str):
     cells = [cell for cell in notebook.cells if "badges" not in tags(cell)]
     about = {"tags": ["badges"]}
     if repository:
-        cells.insert(
-            1,
-            new_code_cell(
-                COLAB.format(address=f"https://github.com/{repository}"), metadata=about
-            ),
-        )
+        code = COLAB.format(address=f"https://github.com/{repository}")
+        prose = "".join(c.source for c in cells if c.cell_type == "markdown")
+        if names := re.findall(r"\]\(figures/([\w-]+)\.svg\)", prose):
+            code += DRAWINGS.format(names="\n        ".join(names))
+        cells.insert(1, new_code_cell(code, metadata=about))
     if badges:
         cells.insert(1, new_markdown_cell(badges, metadata=about))
     notebook.cells = cells

@@ -80,8 +80,8 @@ def copy_course(target: Path) -> None:
 
 
 def extras() -> list[str]:
-    """Optional parts of the course that learners need: every extra but those for tests
-    and Ray, which no lesson starts.
+    """Optional parts of the course that learners need: every extra but those for tests,
+    for making this folder, and Ray, which no lesson starts.
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
         "project"
@@ -89,7 +89,7 @@ def extras() -> list[str]:
     return [
         name
         for name in project.get("optional-dependencies", {})
-        if name not in ("test", "browser", "cluster")
+        if name not in ("test", "browser", "classroom", "cluster")
     ]
 
 
@@ -196,6 +196,7 @@ def build(
     copy_course(folder / "course")
     slides.write_pages(folder / "pages")
     slides.write_slides(folder / "slides")
+    slides.copy_mathjax(folder)
     print("models", flush=True)
     copy_models(folder / "models", models or list(MODELS))
     print("wheels (some minutes)", flush=True)

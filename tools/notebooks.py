@@ -29,7 +29,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 # Numbers of the lessons. They are names that stay: some are free.
-NUMBERS = [f"{number:02d}" for number in (*range(10), 12, 13, 14)]
+NUMBERS = [f"{number:02d}" for number in (*range(10), *range(11, 16))]
 SOLUTIONS, EXERCISES = NOTEBOOKS / "solutions", NOTEBOOKS / "exercises"
 STUB = re.compile(
     r"^([ \t]*)# BEGIN SOLUTION\n.*?^[ \t]*# END SOLUTION\n?", re.DOTALL | re.MULTILINE
@@ -87,9 +87,17 @@ def tags(cell) -> list[str]:
     return cell.get("metadata", {}).get("tags", [])
 
 
+def alternative(output) -> str:
+    """The text alternative of a picture that a cell put out, or ""."""
+    return output.get("metadata", {}).get("image/png", {}).get("alt", "")
+
+
 def canonical(notebook):
     """The one form in which notebooks are kept: numbered cell ids, plain metadata, no
     widget state, no machine paths in it.
+
+    Metadata that stays: tags, pictures' text alternatives, and in lessons, that cells
+    tagged `check` are collapsed (an exercise's checker is there to be seen).
     """
     import nbformat
 
@@ -105,9 +113,13 @@ def canonical(notebook):
         }
     )
     notebook.nbformat, notebook.nbformat_minor = 4, 5
+    lesson = not any("exercise" in tags(cell) for cell in notebook.cells)
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:02d}"
-        cell.metadata = nbformat.from_dict({"tags": tags(cell)} if tags(cell) else {})
+        kept = {"tags": tags(cell)} if tags(cell) else {}
+        if lesson and cell.cell_type == "code" and "check" in tags(cell):
+            kept["jupyter"] = {"source_hidden": True}
+        cell.metadata = nbformat.from_dict(kept)
         cell.source = cell.source.strip("\n")
         if cell.cell_type == "code":
             cell.outputs = [
@@ -117,7 +129,9 @@ def canonical(notebook):
             ]
             for output in cell.outputs:
                 if "metadata" in output:
-                    output.metadata = nbformat.from_dict({})
+                    said = alternative(output)
+                    kept = {"image/png": {"alt": said}} if said else {}
+                    output.metadata = nbformat.from_dict(kept)
                 output.pop("transient", None)
     return notebook
 

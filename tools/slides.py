@@ -1,5 +1,6 @@
 """Slides and web pages from the lessons, from their stored outputs: nothing is
-executed, and the pages need no network.
+executed, and the pages need no network (formulas are set by a copy of MathJax beside
+them).
 
     python tools/slides.py 05            # build/slides/05_faiss_retrieval.html
     python tools/slides.py               # slides of every lesson
@@ -19,14 +20,25 @@ import re
 import sys
 from pathlib import Path
 
-from notebooks import ROOT, chosen, lessons, read, solutions, tags
+from web.export import copy_mathjax, exported, maths
+
+from notebooks import (
+    ROOT,
+    SOLUTIONS,
+    alternative,
+    chosen,
+    lessons,
+    read,
+    solutions,
+    tags,
+)
 
 BUILD = ROOT / "build"
 NO_TEXT = "No description has been provided for this image"
 STYLE = """
 body { margin: 0; font: 20px/1.45 system-ui, sans-serif; color: #1a1a1a; background: #fff; }
-section { display: none; box-sizing: border-box; height: 100vh; overflow: auto; padding: 3vh 6vw 6vh; }
-section.now { display: block; }
+section { visibility: hidden; position: absolute; top: 0; box-sizing: border-box; width: 100%; height: 100vh; overflow: auto; padding: 3vh 6vw 6vh; }
+section.now { visibility: visible; }
 h1 { font-size: 1.9em; } h2 { font-size: 1.4em; border-bottom: 2px solid #1845fb; padding-bottom: .2em; }
 pre, code { font: 16px/1.4 ui-monospace, Menlo, Consolas, monospace; }
 .jp-InputArea pre, .highlight pre { background: #f3f4f6; padding: .7em 1em; overflow: auto; margin: .4em 0; }
@@ -35,7 +47,7 @@ pre, code { font: 16px/1.4 ui-monospace, Menlo, Consolas, monospace; }
 img { max-width: 100%; max-height: 62vh; } table { border-collapse: collapse; font-size: .85em; }
 th, td { border: 1px solid #9aa0a6; padding: .25em .7em; text-align: left; } a { color: #0b3fb3; }
 footer { position: fixed; bottom: 0; right: 0; padding: .3em 1em; font-size: 14px; color: #444; background: #fff; }
-@media print { section { display: block; height: auto; page-break-after: always; } footer { display: none; } }
+@media print { section { visibility: visible; position: static; height: auto; page-break-after: always; } footer { display: none; } }
 """
 SCRIPT = """
 const slides = [...document.querySelectorAll('section')], place = document.querySelector('footer');
@@ -56,28 +68,9 @@ show(now);
 """
 
 
-def exporter(template: str):
-    """An HTML exporter whose pages ask no other server for anything."""
-    from nbconvert import HTMLExporter
-
-    made = HTMLExporter(
-        template_name=template,
-        mathjax_url="",
-        require_js_url="",
-        jquery_url="",
-        mermaid_js_url="",
-        widget_renderer_url="",
-        embed_images=True,
-        exclude_anchor_links=True,
-    )
-    # it warns of missing text alternatives, which are put in afterwards
-    made.log.setLevel("ERROR")
-    return made
-
-
 def described(path: Path):
-    """The notebook, each figure with the sentence under it as its text alternative
-    (which the exporter reads from the metadata).
+    """The notebook; a figure without a text alternative of its own takes the sentence
+    under it (the exporter reads it from the metadata).
 
     The cells of tools/badges.py, which need a network, are left out.
     """
@@ -90,7 +83,8 @@ def described(path: Path):
             r"\*What to see: (.+?)\*(?:\n\n|\Z)", following.source, re.DOTALL
         )
         for output in cell.get("outputs", []):
-            if "image/png" in output.get("data", {}) and sentence:
+            picture = "image/png" in output.get("data", {})
+            if picture and sentence and not alternative(output):
                 output.metadata = nbformat.from_dict(
                     {"image/png": {"alt": " ".join(sentence[1].split())}}
                 )
@@ -109,7 +103,7 @@ def steps(notebook) -> list[list]:
             (slides[-1] if slides else slides.append([]) or slides[-1]).append(cell)
             continue
         # a figure keeps its sentence
-        if cell.source.startswith("*What to see:") and slides:
+        if re.match(r"\*(?!\*)", cell.source) and slides:
             slides[-1].append(cell)
             continue
         for piece in re.split(r"(?m)^(?=##? )", cell.source):
@@ -127,19 +121,19 @@ def slides_html(path: Path) -> str:
     """One self-contained page of slides."""
     import nbformat
 
-    notebook, body = described(path), exporter("basic")
+    notebook = described(path)
     title = re.match(r"# (.+)", notebook.cells[0].source)[1]
     parts = []
     for cells in steps(notebook):
         piece = nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
-        parts.append(
-            f'<section tabindex="-1">{body.from_notebook_node(piece)[0]}</section>'
-        )
+        body = exported(piece, path, "basic")
+        parts.append(f'<section tabindex="-1">{body}</section>')
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta '
         f'charset="utf-8"><title>{html.escape(title)}</title>'
         '<meta name="viewport" '
-        f'content="width=device-width"><style>{STYLE}</style></head>\n<body>\n'
+        f'content="width=device-width"><style>{STYLE}</style>\n{maths("../")}</head>\n'
+        "<body>\n"
         + "\n".join(parts)
         + f"\n<footer></footer>\n<script>{SCRIPT}</script>\n</body></html>\n"
     )
@@ -150,30 +144,28 @@ def page_html(path: Path) -> str:
     inside the folder of pages.
     """
     notebook = described(path)
-    text, _ = exporter("lab").from_notebook_node(
-        notebook, {"metadata": {"name": path.stem}}
-    )
+    text = exported(notebook, path, "lab")
     for cell in notebook.cells:  # the lab template leaves the alternatives out
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
-                alternative = output.metadata.get("image/png", {}).get(
-                    "alt", "see the text below"
-                )
-                text = text.replace(
-                    f'alt="{NO_TEXT}"', f'alt="{html.escape(alternative)}"', 1
-                )
+                said = html.escape(alternative(output) or "see the text below")
+                text = text.replace(f'alt="{NO_TEXT}"', f'alt="{said}"', 1)
     text = re.sub(
         r'href="([^":#]+)\.ipynb(#[^"]*)?"',
         lambda m: f'href="{m[1]}.html{m[2] or ""}"',
         text,
     )
-    return re.sub(
-        r'<script[^>]*src="(http[^"]*)?"[^>]*>\s*</script>', "", text
-    ).replace('<html lang="">', '<html lang="en">')
+    text = re.sub(r'<script[^>]*src="(http[^"]*)?"[^>]*>\s*</script>', "", text)
+    up = "../../" if path.parent == SOLUTIONS else "../"
+    text = text.replace("</head>", f"{maths(up)}</head>", 1)
+    return text.replace('<html lang="">', '<html lang="en">')
 
 
 def write_pages(folder: Path) -> list[Path]:
-    """Write every lesson and solution as a page below `folder`; returns the files."""
+    """Write every lesson and solution as a page below `folder`; returns the files.
+
+    They look for `mathjax/` beside that folder.
+    """
     made = []
     for path in lessons() + solutions():
         target = folder / path.relative_to(ROOT / "notebooks").with_suffix(".html")
@@ -184,7 +176,10 @@ def write_pages(folder: Path) -> list[Path]:
 
 
 def write_slides(folder: Path, paths: list[Path] | None = None) -> list[Path]:
-    """Write the slides of some lessons (None: all) into `folder`; returns the files."""
+    """Write the slides of some lessons (None: all) into `folder`; returns the files.
+
+    They look for `mathjax/` beside that folder.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     for path in lessons() if paths is None else paths:
@@ -205,6 +200,7 @@ def main(arguments: list[str]) -> int:
         help="ordinary web pages of every lesson and solution instead",
     )
     args = parser.parse_args(arguments)
+    copy_mathjax(BUILD)
     if args.pages:
         print(
             f"{len(write_pages(BUILD / 'pages'))} pages in "

@@ -2,8 +2,8 @@
 
 cli, commands, engine_commands, loading: the command `qrr` · judgements, judging: does
 reranking help on your own documents · machine, lines: is this machine ready · corpus:
-is a collection what its data sheet promises · reset · plots · exercise: the checker
-behind every exercise
+is a collection what its data sheet promises · reset · plots, bloch, quality: pictures ·
+tables · exercise: the checker behind every exercise
 """
 
 from qrr_lib.lazy import lazy_names
@@ -16,7 +16,10 @@ __getattr__, __dir__, __all__ = lazy_names(
         "corpus": "check_corpus",
         "exercise": "check",
         "judging": "Judging",
-        "plots": "alpha_sweep bloch_points bloch_sphere compare_figure new_figure "
-        "pareto score_histogram token_heatmap",
+        "tables": "table",
+        "quality": "compare_figure pareto",
+        "plots": "alpha_sweep curve new_figure score_histogram show token_heatmap",
+        "bloch": "bloch_angles bloch_arc bloch_arrow bloch_path bloch_points "
+        "bloch_sphere new_spheres",
     },
 )

@@ -1,19 +1,14 @@
-"""Every picture of the course that more than one lesson draws.
+"""Every picture of the course that more than one lesson draws (`bloch` has the sphere).
 
-Colours come from a colour-blind-safe palette.
+Colours come from a colour-blind-safe palette. Functions that draw on an axis also take
+`alt`: with it, they show the axis's figure at once, as `show` does.
 """
 
-import math
+from itertools import zip_longest
 
 import numpy as np
 
 WIDTH = 7.2  # inches: fits a laptop's notebook column
-# where a number may stand beside its point: distance and direction, the nearest first
-MOVES = [
-    np.array([r * math.cos(turn * math.pi / 8), r * math.sin(turn * math.pi / 8)])
-    for r in range(9, 90, 6)
-    for turn in (1, 15, 7, 9, 3, 13, 5, 11, 4, 12)
-]
 STYLE = {
     "figure.dpi": 90,
     "font.size": 10,
@@ -40,39 +35,42 @@ def new_figure(columns: int = 1, height: float = 3.4, **options):
     return plt.subplots(1, columns, figsize=size, layout="constrained", **options)
 
 
-def bloch_sphere(axis, title: str = "") -> None:
-    """Draw an empty Bloch sphere on a 3-D axis: equator, two meridians and the names of
-    the six poles.
+def show(figure, alt: str) -> None:
+    """Display a figure now, with what a reader who can't see it is told.
+
+    `alt`, a sentence or two, is stored with the picture (in the output's metadata,
+    where nbconvert looks for it) and is what a terminal prints. ValueError if it is
+    missing.
     """
-    turn = np.linspace(0, 2 * np.pi, 100)
-    x, y, zero = np.cos(turn), np.sin(turn), np.zeros_like(turn)
-    for circle in ((x, y, zero), (x, zero, y), (zero, x, y)):
-        axis.plot(*circle, color="0.75", linewidth=0.8, marker="")
-    poles = {
-        "|0>": (0, 0, 1.25),
-        "|1>": (0, 0, -1.3),
-        "x": (1.3, 0, 0),
-        "y": (0, 1.3, 0),
-    }
-    for name, place in poles.items():
-        axis.text(*place, name, ha="center", va="center")
-    axis.set(xlim=(-1, 1), ylim=(-1, 1), zlim=(-1, 1), title=title)
-    axis.set_box_aspect((1, 1, 1), zoom=1.25)
-    axis.set_axis_off()
-    axis.view_init(elev=20, azim=35)
+    import matplotlib.pyplot as plt
+    from IPython.core.pylabtools import print_figure
+    from IPython.display import publish_display_data
+
+    if not isinstance(alt, str) or len(alt.split()) < 5:
+        raise ValueError(
+            "alt must say in a sentence what the figure shows, for a reader who can't "
+            f"see it, not {alt!r}"
+        )
+    picture = print_figure(figure, base64=True)
+    plt.close(figure)  # or Jupyter shows it once more at the end of the cell
+    shown = {"image/png": picture, "text/plain": alt}
+    publish_display_data(shown, metadata={"image/png": {"alt": alt}})
 
 
-def bloch_points(
-    axis, vectors, label: str | None = None, marker="o", size: float = 14, **options
+def curve(x, y, xlabel: str, ylabel: str, alt: str, labels=(), height: float = 2.8):
+    """Show y against x as a line, or several: rows of y (L, N), with `labels`."""
+    figure, axis = new_figure(height=height)
+    for row, label in zip_longest(np.atleast_2d(y), labels):
+        axis.plot(x, row, label=label, markevery=max(1, len(row) // 8))
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    if labels:
+        axis.legend()
+    show(figure, alt)
+
+
+def score_histogram(
+    axis, scores: dict[str, np.ndarray], bins: int = 40, alt: str | None = None
 ) -> None:
-    """Put Bloch vectors (N, 3) on a sphere drawn by `bloch_sphere`; points behind the
-    sphere stay visible, paler.
-    """
-    x, y, z = np.asarray(vectors, dtype=float).reshape(-1, 3).T
-    axis.scatter(x, y, z, s=size, marker=marker, label=label, **options)
-
-
-def score_histogram(axis, scores: dict[str, np.ndarray], bins: int = 40) -> None:
     """Histograms of scores {label: values} as outlines with different line styles, on
     one axis.
     """
@@ -83,6 +81,7 @@ def score_histogram(axis, scores: dict[str, np.ndarray], bins: int = 40) -> None
         axis.hist(np.ravel(values), bins=edges, label=label, **look)
     axis.set(xlabel="score", ylabel="pairs")
     axis.legend()
+    _finish(axis, alt)
 
 
 def alpha_sweep(
@@ -90,6 +89,7 @@ def alpha_sweep(
     curves: dict[str, dict[float, float]],
     baseline: float | None = None,
     measure: str = "nDCG@10",
+    alt: str | None = None,
 ) -> None:
     """Quality against α: {label: {α: value}}; a dashed line marks cosine alone."""
     for label, curve in curves.items():
@@ -99,10 +99,16 @@ def alpha_sweep(
         axis.axhline(baseline, label="cosine alone", **look)
     axis.set(xlabel="α (weight of cosine)", ylabel=measure, ylim=(0, None))
     axis.legend()
+    _finish(axis, alt)
 
 
 def token_heatmap(
-    axis, query_tokens: list[str], document_tokens: list[str], matrix, most: int = 24
+    axis,
+    query_tokens: list[str],
+    document_tokens: list[str],
+    matrix,
+    most: int = 24,
+    alt: str | None = None,
 ) -> None:
     """Fidelity of every query token (rows) with every document token (columns), a ring
     on each row's best.
@@ -133,95 +139,9 @@ def token_heatmap(
     axis.set(xlabel="document tokens", ylabel="query tokens")
     axis.grid(False)
     axis.figure.colorbar(image, ax=axis, label="fidelity")
+    _finish(axis, alt)
 
 
-def pareto(axis, points: dict[str, tuple], cost: str, measure: str = "nDCG@10") -> None:
-    """Quality against cost on a logarithmic axis: {label: (cost, value, low, high)}.
-
-    Points are numbered in the order given. A line joins those that nothing beats (no
-    other is as cheap and better); they alone show their interval.
-    """
-    edge = [
-        (paid, value)
-        for paid, value, *_ in points.values()
-        if not any(p <= paid and v > value for p, v, *_ in points.values())
-    ]
-    axis.plot(*zip(*sorted(edge)), color="0.6", linewidth=1, marker="", zorder=0)
-    for paid, value, low, high in points.values():
-        best = (paid, value) in edge
-        look = {"color": "C1" if best else "C0", "marker": "o" if best else "."}
-        error = [[value - low], [high - value]] if best else None
-        axis.errorbar(paid, value, yerr=error, elinewidth=0.5, linestyle="", **look)
-    axis.set(xscale="log", xlabel=cost, ylabel=measure)
-    _number(axis, [point[:2] for point in points.values()])
-
-
-def _is_free(place, taken: list) -> bool:
-    """Is a number at a place, in points, clear of all that are taken?"""
-    return all(abs(place[0] - x) > 11 or abs(place[1] - y) > 8 for x, y in taken)
-
-
-def _number(axis, places: list[tuple]) -> None:
-    """Write 1, 2, … beside points, each where no point and no other number is."""
-    axis.figure.draw_without_rendering()  # places of everything are settled now
-    dots = axis.transData.transform(places) * 72 / axis.figure.dpi  # in points
-    taken = list(dots)
-    for number, (place, dot) in enumerate(zip(places, dots), 1):
-        around = [
-            (
-                radius * math.cos(turn / 8 * math.pi),
-                radius * math.sin(turn / 8 * math.pi),
-            )
-            for radius in range(9, 90, 6)
-            for turn in (1, 15, 7, 9, 3, 13, 5, 11, 4, 12)
-        ]
-        free = (
-            move
-            for move in around
-            if all(
-                abs(dot[0] + move[0] - x) > 11 or abs(dot[1] + move[1] - y) > 8
-                for x, y in taken
-            )
-        )
-        move = next(free, around[0])
-        taken.append((dot[0] + move[0], dot[1] + move[1]))
-        line = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.5, "shrinkA": 0}
-        axis.annotate(
-            str(number),
-            place,
-            move,
-            textcoords="offset points",
-            fontsize=7,
-            ha="center",
-            va="center",
-            arrowprops=line if math.hypot(*move) > 10 else None,
-        )
-
-
-def compare_figure(stored: dict, task: str = "scifact, all-MiniLM-L6-v2"):
-    """Rivals of `tools.bench.compare` in one picture, (figure, axes): quality against
-    bytes a text, vectors and words included, and against milliseconds a query.
-    """
-    entry, times = stored["collections"][task], stored["speed"]["ms a query"]
-    by_bytes, by_time = {}, {}
-    for name, row in entry["rivals"].items():
-        quality = (row[entry["measure"]], *row["interval"])
-        words, late = "BM25" in name or "words" in name, "bytes a token" in row
-        size = words * entry["bytes of words a text"]
-        paid = words * times["BM25, first stage"]
-        if not name.startswith("BM25"):
-            size += row.get("bytes a text", entry["bytes of a vector"])
-            paid += times["embedding the query"] + times["cosine, first stage"]
-        if late:
-            size += row["bytes a token"] * entry["tokens a document"]
-            plain = name.removeprefix("cosine + words + ")
-            paid += times[plain.removesuffix(", weighted for this collection")]
-            paid += words * times["words of the candidates"]
-        by_bytes[name], by_time[name] = (size, *quality), (paid, *quality)
-    figure, axes = new_figure(2, height=7.2)
-    names = "\n".join(f"{i:>2}  {name}" for i, name in enumerate(by_bytes, 1))
-    figure.supxlabel(names, x=0.02, ha="left", fontsize=7, family="monospace")
-    axes[1].set_ylabel(entry["measure"])
-    pareto(axes[0], by_bytes, "bytes a text")
-    pareto(axes[1], by_time, "milliseconds a query")
-    return figure, axes
+def _finish(axis, alt: str | None) -> None:
+    if alt is not None:
+        show(axis.figure, alt)

@@ -198,3 +198,8 @@ def ids_and_texts(documents: Collection | Mapping[str, str]):
     if isinstance(documents, Collection):
         return list(documents.docs), documents.texts()
     return list(documents), list(documents.values())
+
+
+def documents_of(documents: Collection | Mapping[str, str]) -> Mapping:
+    """{id: Document} of a Collection, or a mapping {id: text} as it is."""
+    return documents.docs if isinstance(documents, Collection) else documents

@@ -2,10 +2,10 @@
 
 first_stage, faiss_index, recall, words, union: what is worth reranking · states:
 encoded texts as ragged rows · codecs: texts to states, one per text or one per token ·
-maxsim, scorer: states compared · mix: the mixed score · indexed, reranker, explain: the
-whole flow · judged: candidates with judgements · shipped_vectors: a public collection
-without its texts · one_inner_product, hybrid_index: the same score in one stage ·
-metrics: what an order is worth
+maxsim, scorer: states compared · mix: the mixed score · ranking: a result that shows
+itself · indexed, reranker, explain: the whole flow · judged: candidates with judgements
+· shipped_vectors: a public collection without its texts · one_inner_product,
+hybrid_index: the same score in one stage · metrics: what an order is worth
 """
 
 from qrr_lib.lazy import lazy_names
@@ -24,6 +24,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "states": "States",
         "scorer": "Scorer",
         "maxsim": "max_sim mean_sim",
+        "ranking": "Ranking",
         "reranker": "Reranker",
         "explain": "TokenMatch",
         "one_inner_product": "HybridFeatures",

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from qrr_lib.checks import checked_queries
-from qrr_lib.embed.collection import Collection, ids_and_texts
+from qrr_lib.embed.collection import Collection, documents_of, ids_and_texts
 from qrr_lib.rank.first_stage import FaissRetriever
 from qrr_lib.rank.mix import RankedDocument
 from qrr_lib.rank.one_inner_product import HybridFeatures
+from qrr_lib.rank.ranking import Ranking
 
 
 class HybridIndex:
@@ -41,6 +42,7 @@ class HybridIndex:
         fixed: bool = False,
     ):
         self.embedder = embedder
+        self.documents: dict = {}  # titles and texts, to show results with
         self.features = HybridFeatures(scorer, alpha if fixed else None)
         self.retriever = FaissRetriever(index) if isinstance(index, str) else index
         self.alpha = alpha
@@ -66,6 +68,7 @@ class HybridIndex:
         """
         ids, texts = ids_and_texts(collection)
         self.add(ids, self.embedder.encode(texts, progress=progress))
+        self.documents |= documents_of(collection)
         return self
 
     def add(self, ids: list[str], vectors: np.ndarray) -> None:
@@ -74,12 +77,13 @@ class HybridIndex:
         """
         self.retriever.add(ids, self.features.documents(vectors))
 
-    def search(self, query: str, k: int = 10) -> list[RankedDocument]:
+    def search(self, query: str, k: int = 10) -> Ranking:
         """Find the best k documents; `first_rank` equals `rank`, since there is no
         first stage.
         """
         texts = checked_queries({"": query})
-        return self.search_vectors(self.embedder.encode(texts), k)[0]
+        found = self.search_vectors(self.embedder.encode(texts), k)[0]
+        return Ranking(found, self.documents)
 
     def run(self, queries: Mapping[str, str], k: int = 100) -> dict:
         """Search many queries: {query id: text} → {query id: {document id: score}},

@@ -9,11 +9,17 @@ from collections.abc import Mapping
 import numpy as np
 
 from qrr_lib.checks import checked_queries, whole_number
-from qrr_lib.embed.collection import Collection, check_ids, ids_and_texts
+from qrr_lib.embed.collection import (
+    Collection,
+    check_ids,
+    documents_of,
+    ids_and_texts,
+)
 from qrr_lib.rank.explain import TokenMatch, matches
 from qrr_lib.rank.first_stage import FaissRetriever
 from qrr_lib.rank.indexed import IndexedDocuments
-from qrr_lib.rank.mix import Candidates, RankedDocument, checked_alpha, checked_weights
+from qrr_lib.rank.mix import Candidates, checked_alpha, checked_weights
+from qrr_lib.rank.ranking import Ranking
 from qrr_lib.rank.scorer import Scorer
 from qrr_lib.rank.states import States
 from qrr_lib.rank.words import BM25
@@ -51,6 +57,7 @@ class Reranker(IndexedDocuments):
             raise ValueError("give alpha or weights, not both: alpha is one of them")
         super().__init__(FaissRetriever() if first_stage is None else first_stage)
         self.embedder, self.scorer = embedder, scorer
+        self.documents: dict = {}  # titles and texts, to show results with
         usual = scorer.default_weights(words=self.first_stage.words is not None)
         given = [value for value in (alpha, weights) if value is not None]
         self.weights = given[0] if given else usual
@@ -90,6 +97,7 @@ class Reranker(IndexedDocuments):
         scorer, seen = self.scorer.fitted(self.embedder, texts)
         vectors, states = zip(*scorer.blocks(self.embedder, texts, progress, seen))
         self.add(ids, np.concatenate(vectors), States.join(list(states)), texts)
+        self.documents |= documents_of(collection)
         self.scorer = scorer  # only now: a refused index leaves no fitted map behind
         return self
 
@@ -136,15 +144,14 @@ class Reranker(IndexedDocuments):
             return {}
         return self.candidates(queries, candidates, given).run(self.weights)
 
-    def search(
-        self, query: str, k: int = 10, candidates: int = 100
-    ) -> list[RankedDocument]:
+    def search(self, query: str, k: int = 10, candidates: int = 100) -> Ranking:
         """Rerank the first stage's `candidates` by the mixed score; return the best k
-        (fewer if it finds fewer).
+        (fewer if it finds fewer): a list of RankedDocument that a notebook shows as a
+        table.
         """
         k = whole_number("k", k)
         found = self.candidates({"": query}, max(k, candidates))
-        return found.best(self.weights, k)[0]
+        return Ranking(found.best(self.weights, k)[0], self.documents)
 
     def rank(
         self,

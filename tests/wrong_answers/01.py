@@ -12,15 +12,40 @@ def pool_words(token_vectors, mask):
     weights[:, [0, -1]] = 0
     return (np.asarray(token_vectors) * weights[:, :, None]).sum(axis=1) / weights.sum(axis=1, keepdims=True)
 
-# %% exercise 2, wrong 1: must say "is every row divided by its own length?"
-def cosine_matrix(a, b):
-    return a @ b.T
+# %% exercise 2, wrong 1: must say "compare the function with itself, not with a mean"
+def lets_padding_in(pool):
+    vectors, mask = np.arange(12.0).reshape(1, 4, 3), np.array([[1, 1, 0, 0]])
+    return not np.allclose(pool(vectors, mask), vectors[:, :2].mean(axis=1))
 
-# %% exercise 2, wrong 2: must say "a row of zeros should have cosine 0"
-def cosine_matrix(a, b):
-    a = a / np.linalg.norm(a, axis=1, keepdims=True)
-    b = b / np.linalg.norm(b, axis=1, keepdims=True)
-    return a @ b.T
+# %% exercise 2, wrong 2: must say "padding isn't always zeros"
+def lets_padding_in(pool):
+    vectors = np.arange(12.0).reshape(1, 4, 3)
+    longer = np.concatenate([vectors, np.zeros((1, 2, 3))], axis=1)
+    before = pool(vectors, np.ones((1, 4)))
+    return not np.allclose(pool(longer, np.array([[1, 1, 1, 1, 0, 0]])), before)
+
+# %% exercise 2, wrong 3: must say "it's not what the padding holds but how much there is"
+def lets_padding_in(pool):
+    vectors, mask = np.arange(12.0).reshape(1, 4, 3), np.array([[1, 1, 0, 0]])
+    before = pool(vectors, mask)
+    for filling in (1e6, -1e6):
+        changed = vectors.copy()
+        changed[mask == 0] = filling
+        if not np.allclose(pool(changed, mask), before):
+            return True
+    return False
+
+# %% exercise 2, wrong 4: must say "try large negative numbers, too"
+def lets_padding_in(pool):
+    vectors, mask = np.arange(12.0).reshape(1, 4, 3), np.array([[1, 1, 0, 0]])
+    changed = vectors.copy()
+    changed[mask == 0] = 1e6
+    return not np.allclose(pool(changed, mask), pool(vectors, mask))
+
+# %% exercise 2, wrong 5: must say "is its `return` missing?"
+def lets_padding_in(pool):
+    vectors, mask = np.arange(12.0).reshape(1, 4, 3), np.array([[1, 1, 0, 0]])
+    np.allclose(pool(vectors, mask), pool(vectors + 1, mask))
 
 # %% exercise 3, wrong 1: must say "leave it out"
 def neighbours(vectors, row, k):
@@ -54,12 +79,30 @@ def budget_batches(lengths, budget):
 def misled(word, queries, query_vectors, passage_vectors, passage_fields, right_fields):
     nearest = (query_vectors @ passage_vectors.T).argmax(axis=1)
     wrong = passage_fields[nearest] != right_fields
-    contains = np.array([word in text.lower() for text in queries])
-    return int((wrong & contains).sum()), int(contains.sum())
+    has = np.array([word in text.lower() for text in queries])
+    return [(int(wrong[group].sum()), int(group.sum())) for group in (has, ~has)]
 
 # %% exercise 5, wrong 2: must say "mind capitals and punctuation"
 def misled(word, queries, query_vectors, passage_vectors, passage_fields, right_fields):
     nearest = (query_vectors @ passage_vectors.T).argmax(axis=1)
     wrong = passage_fields[nearest] != right_fields
-    contains = np.array([word in text.split() for text in queries])
-    return int((wrong & contains).sum()), int(contains.sum())
+    has = np.array([word in text.split() for text in queries])
+    return [(int(wrong[group].sum()), int(group.sum())) for group in (has, ~has)]
+
+# %% exercise 5, wrong 3: must say "the control is made of the 2 questions without the word"
+def misled(word, queries, query_vectors, passage_vectors, passage_fields, right_fields):
+    nearest = (query_vectors @ passage_vectors.T).argmax(axis=1)
+    wrong = passage_fields[nearest] != right_fields
+    import re
+
+    has = np.array([word in re.findall("[a-z]+", text.lower()) for text in queries])
+    return (wrong[has].sum(), has.sum()), (wrong.sum(), len(wrong))
+
+# %% exercise 5, wrong 4: must say "expected two pairs"
+def misled(word, queries, query_vectors, passage_vectors, passage_fields, right_fields):
+    nearest = (query_vectors @ passage_vectors.T).argmax(axis=1)
+    wrong = passage_fields[nearest] != right_fields
+    import re
+
+    has = np.array([word in re.findall("[a-z]+", text.lower()) for text in queries])
+    return wrong[has].sum(), has.sum()

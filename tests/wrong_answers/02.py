@@ -10,27 +10,58 @@ def bloch_from_angles(angles):
     return torch.stack([theta.sin() * gamma.sin(), theta.sin() * gamma.cos(), theta.cos()], dim=-1)
 
 
-# %% exercise 2, wrong 1: must say "each output of a layer has a bias as well"
-def count_parameters(embedding_dim, hidden_dim, n_qubits, n_layers):
-    return embedding_dim * hidden_dim + hidden_dim * hidden_dim + hidden_dim * 2 * n_layers * n_qubits
+# %% exercise 1, wrong 3: must say "is its `return` missing?"
+def bloch_from_angles(angles):
+    theta, gamma = angles.unbind(-1)
+    torch.stack([theta.sin() * gamma.cos(), theta.sin() * gamma.sin(), theta.cos()], dim=-1)
 
 
-# %% exercise 2, wrong 2: must say "how many angles does such a circuit take?"
-def count_parameters(embedding_dim, hidden_dim, n_qubits, n_layers):
-    sizes = [embedding_dim, hidden_dim, hidden_dim, 2 * n_qubits]
-    return sum(i * o + o for i, o in zip(sizes, sizes[1:]))
+# %% exercise 2, wrong 1: must say "a global phase changes nothing"
+def same_state(first, second):
+    return torch.allclose(first, second, atol=1e-5)
 
 
-# %% exercise 3, wrong 1: must say "is the length of the mean point squared"
-def mean_fidelity(points):
-    return (1 + points.mean(dim=0).norm().item()) / 2
+# %% exercise 2, wrong 2: must say "the phase between the amplitudes counts"
+def same_state(first, second):
+    return torch.allclose(first.abs(), second.abs(), atol=1e-5)
 
 
-# %% exercise 3, wrong 2: must say "is the length of the mean point squared, and not scaled to 1?"
-def mean_fidelity(points):
-    centre = points.mean(dim=0)
-    centre = centre / centre.norm().clamp_min(1e-9)
-    return ((1 + points @ centre) / 2).mean().item()
+# %% exercise 2, wrong 3: must say "is the first one conjugated?"
+def same_state(first, second):
+    return bool(abs((first * second).sum().abs() - 1) < 1e-5)
+
+
+# %% exercise 2, wrong 4: must say "put bool(…) around it"
+def same_state(first, second):
+    return abs((first.conj() * second).sum().abs() - 1) < 1e-5
+
+
+# %% exercise 3, wrong 1: must say "does your difference of γ wrap around?"
+def hidden_neighbours(angles, near=15.0, far=60.0):
+    points = bloch_vectors(angles[:, None, None])[:, 0]
+    apart = (points @ points.T).clamp(-1, 1).arccos().rad2deg()
+    differ = (angles[:, 1].rad2deg()[:, None] - angles[:, 1].rad2deg()).abs()
+    differ = torch.minimum(differ, 360 - differ)
+    hidden = (apart <= near) & (differ > far)
+    return [(i, j) for i, j in hidden.nonzero().tolist() if i < j]
+
+
+# %% exercise 3, wrong 2: must say "near a pole γ says nothing, so compare points"
+def hidden_neighbours(angles, near=15.0, far=60.0):
+    theta, gamma = angles.rad2deg().unbind(-1)
+    differ = (gamma[:, None] - gamma).abs()
+    round_ = torch.minimum(differ, 360 - differ)
+    apart = ((theta[:, None] - theta) ** 2 + round_**2).sqrt()
+    hidden = (apart <= near) & (differ > far)
+    return [(i, j) for i, j in hidden.nonzero().tolist() if i < j]
+
+
+# %% exercise 3, wrong 3: must say "each pair once, with i < j"
+def hidden_neighbours(angles, near=15.0, far=60.0):
+    points = bloch_vectors(angles[:, None, None])[:, 0]
+    apart = (points @ points.T).clamp(-1, 1).arccos().rad2deg()
+    differ = (angles[:, 1].rad2deg()[:, None] - angles[:, 1].rad2deg()).abs()
+    return [tuple(pair) for pair in ((apart <= near) & (differ > far)).nonzero().tolist()]
 
 
 # %% exercise 4, wrong 1: must say "in all four quarters"
@@ -53,19 +84,26 @@ def seam_free_angles(raw):
     return torch.stack([math.pi * torch.sigmoid(z), gamma], dim=-1)
 
 
-# %% exercise 5, wrong 1: must say "the mean of each raw output must be 0"
-def spread_head(head, vectors, std=1.7):
-    with torch.no_grad():
-        scale = std / head.layers(vectors).std(dim=0)
-        last = head.layers[-1]
-        last.weight.copy_(last.weight * scale[:, None])
-        last.bias.copy_(last.bias * scale)
+# %% exercise 5, wrong 1: must say "is the share of the head"
+def judge(encoder, linear, inspired):
+    return (linear - inspired) / linear, {"A", "D"}
 
 
-# %% exercise 5, wrong 2: must say "divide by the one you measure"
-def spread_head(head, vectors, std=1.7):
-    with torch.no_grad():
-        mean = head.layers(vectors).mean(dim=0)
-        last = head.layers[-1]
-        last.weight.copy_(last.weight * std)
-        last.bias.copy_((last.bias - mean) * std)
+# %% exercise 5, wrong 2: must say "sentence B does not follow: the encoder, nearly all"
+def judge(encoder, linear, inspired):
+    return (linear - inspired) / (encoder + linear), {"A", "B", "D"}
+
+
+# %% exercise 5, wrong 3: must say "sentence D does follow"
+def judge(encoder, linear, inspired):
+    return (linear - inspired) / (encoder + linear), {"A"}
+
+
+# %% exercise 5, wrong 4: must say "sentence E does not follow"
+def judge(encoder, linear, inspired):
+    return (linear - inspired) / (encoder + linear), {"A", "D", "E"}
+
+
+# %% exercise 5, wrong 5: must say "give the letters as a set"
+def judge(encoder, linear, inspired):
+    return (linear - inspired) / (encoder + linear), "AD"

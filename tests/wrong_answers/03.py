@@ -1,99 +1,118 @@
-# %% exercise 1, wrong 1: must say "half angles?"
-def turn_matrix(theta, gamma):
-    ry = np.array([[np.cos(theta), -np.sin(theta)], [np.sin(theta), np.cos(theta)]])
-    rz = np.diag([np.exp(-1j * gamma), np.exp(1j * gamma)])
-    return rz @ ry
+# %% exercise 1, wrong 1: must say "what was done last has to be undone first"
+def undo(theta, gamma):
+    return rz(-gamma) @ ry(-theta)
 
 
-# %% exercise 1, wrong 2: must say "which gate acts first?"
-def turn_matrix(theta, gamma):
-    c, s = np.cos(theta / 2), np.sin(theta / 2)
-    return np.array([[c, -s], [s, c]]) @ np.diag([np.exp(-0.5j * gamma), np.exp(0.5j * gamma)])
+# %% exercise 1, wrong 2: must say "which turn undoes a turn by θ?"
+def undo(theta, gamma):
+    return ry(theta) @ rz(gamma)
 
 
-# %% exercise 1, wrong 3: must say "look at the signs of the sines"
-def turn_matrix(theta, gamma):
-    c, s = np.cos(theta / 2), np.sin(theta / 2)
-    return np.diag([np.exp(-0.5j * gamma), np.exp(0.5j * gamma)]) @ np.array([[c, s], [s, c]])
+# %% exercise 1, wrong 3: must say "is its `return` missing?"
+def undo(theta, gamma):
+    ry(-theta) @ rz(-gamma)
 
 
-# %% exercise 2, wrong 1: must say "reverse the bits of the index instead"
-def little_to_big_endian(states):
-    return states.flip(1)
+# %% exercise 1, wrong 4: must say "what was done last has to be undone first"
+def undo(theta, gamma):
+    return ry(-theta)
 
 
-# %% exercise 2, wrong 2: must say "reverse all axes, not only two"
-def little_to_big_endian(states):
-    n = states.shape[1].bit_length() - 1
-    return states.reshape(len(states), 2, 2 ** (n - 1)).transpose(1, 2).reshape(states.shape)
+# %% exercise 2, wrong 1: must say "compare with both before you answer"
+def bit_order(state, theta_0, theta_1):
+    zero = np.array([np.cos(theta_0 / 2), np.sin(theta_0 / 2)])
+    one = np.array([np.cos(theta_1 / 2), np.sin(theta_1 / 2)])
+    return "first" if np.allclose(state, np.kron(zero, one)) else "last"
 
 
-# %% exercise 2, wrong 3: must say "leave the batch axis where it is"
-def little_to_big_endian(states):
-    n = states.shape[1].bit_length() - 1
-    return states.reshape(-1, *[2] * n).permute(*range(n, -1, -1)).reshape(states.shape)
+# %% exercise 2, wrong 2: must say "the largest amplitude alone does not decide it"
+def bit_order(state, theta_0, theta_1):
+    if theta_0 == theta_1:
+        return "cannot tell"
+    return "first" if abs(state).argmax() >= 2 else "last"
 
 
-# %% exercise 3, wrong 1: must say "is the first state conjugated?"
-def all_overlaps(a, b):
-    return (a @ b.T).abs()
+# %% exercise 2, wrong 3: must say "qubit 0 is the first bit"
+def bit_order(state, theta_0, theta_1):
+    zero = np.array([np.cos(theta_0 / 2), np.sin(theta_0 / 2)])
+    one = np.array([np.cos(theta_1 / 2), np.sin(theta_1 / 2)])
+    first, last = np.allclose(state, np.kron(one, zero)), np.allclose(state, np.kron(zero, one))
+    return "cannot tell" if first and last else "first" if first else "last"
 
 
-# %% exercise 3, wrong 2: must say "not its real part"
-def all_overlaps(a, b):
-    return (a.conj() @ b.T).real.abs()
+# %% exercise 2, wrong 4: must say "answer with one of"
+def bit_order(state, theta_0, theta_1):
+    return 0 if abs(state[1]) < abs(state[2]) else 1
 
 
-# %% exercise 3, wrong 3: must say "neither squared nor a part of it"
-def all_overlaps(a, b):
-    return (a.conj() @ b.T).abs() ** 2
+# %% exercise 3, wrong 1: must say "largest fidelity first"
+def rank_by_twin(question, passages):
+    n = torch.stack([passages[:, 0].sin() * passages[:, 1].cos(), passages[:, 0].sin() * passages[:, 1].sin(), passages[:, 0].cos()], -1)
+    q = torch.stack([question[0].sin() * question[1].cos(), question[0].sin() * question[1].sin(), question[0].cos()])
+    return (n @ q).argsort().tolist()
 
 
-# %% exercise 4, wrong 1: must say "take the logarithm of each factor before anything gets small"
-def log_fidelity_of_products(a, b):
-    return ((1 + torch.einsum("aqk,bqk->abq", a, b)) / 2).prod(-1).log()
+# %% exercise 3, wrong 2: must say "compare points, not angles"
+def rank_by_twin(question, passages):
+    weights = torch.tensor([1.0, 1.0]) if question[0] > 0 else torch.tensor([1.0, 0.0])
+    return ((passages - question).abs() * weights).sum(-1).argsort().tolist()
 
 
-# %% exercise 4, wrong 2: must say "sum over the qubits, no mean"
-def log_fidelity_of_products(a, b):
-    return ((1 + torch.einsum("aqk,bqk->abq", a, b)) / 2).clamp(1e-12, 1).log().mean(-1)
+# %% exercise 3, wrong 3: must say "look at the three coordinates of a point"
+def rank_by_twin(question, passages):
+    n = torch.stack([passages[:, 1].cos(), passages[:, 1].sin(), passages[:, 0].cos()], -1)
+    q = torch.stack([question[1].cos() * question[0].sin(), question[1].sin() * question[0].sin(), question[0].cos()])
+    return (n @ q).argsort(descending=True).tolist()
 
 
-# %% exercise 4, wrong 3: must say "is the factor (1 + n·m)/2?"
-def log_fidelity_of_products(a, b):
-    return (1 + torch.einsum("aqk,bqk->abq", a, b)).clamp(1e-12).log().sum(-1)
+# %% exercise 3, wrong 4: must say "return a list of rows"
+def rank_by_twin(question, passages):
+    return passages[:, 0].argsort()
 
 
-# %% exercise 5, wrong 1: must say "compare overlaps, not amplitudes"
-def overlap_changes(angles):
-    batch, _, n, _ = angles.shape
-    first = rotate(all_zero(batch, n), angles[:, 0])
-    none = rotate(first, angles[:, 1])
-    after, between = none, first
-    for q in range(n - 1):
-        after, between = cnot(after, q, q + 1), cnot(between, q, q + 1)
-    between = rotate(between, angles[:, 1])
-    return (after - none).abs().max().item(), (between - none).abs().max().item()
+# %% exercise 4, wrong 1: must say "text comes again on qubit 0 after the CZ"
+def cross_out(gates):
+    return [gate for gate in gates if gate[2]]
 
 
-# %% exercise 5, wrong 2: must say "the second layer must come after the chain"
-def overlap_changes(angles):
-    batch, _, n, _ = angles.shape
-    none = rotate(rotate(all_zero(batch, n), angles[:, 0]), angles[:, 1])
-    chained = none
-    for q in range(n - 1):
-        chained = cnot(chained, q, q + 1)
-    change = (overlap(chained, chained) - overlap(none, none)).abs().max().item()
-    return change, change
+# %% exercise 4, wrong 2: must say "the CZ could stand at the end, so it goes"
+def cross_out(gates):
+    kept = list(gates)
+    while kept and not kept[-1][2]:
+        kept.pop()
+    return kept
 
 
-# %% exercise 5, wrong 3: must say "the chain is CNOT 0→1, then 1→2"
-def overlap_changes(angles):
-    batch, _, n, _ = angles.shape
-    first = rotate(all_zero(batch, n), angles[:, 0])
-    none = rotate(first, angles[:, 1])
-    between = first
-    for q in reversed(range(n - 1)):
-        between = cnot(between, q, q + 1)
-    between = rotate(between, angles[:, 1])
-    return 0.0, (overlap(between, between) - overlap(none, none)).abs().max().item()
+# %% exercise 4, wrong 3: must say "the first shares qubit 1 with it, so it stays as well"
+def cross_out(gates):
+    return [
+        gate
+        for i, gate in enumerate(gates)
+        if gate[2] or any(later[2] and set(later[1]) & set(gate[1]) for later in gates[i + 1 :])
+    ]
+
+
+# %% exercise 4, wrong 4: must say "both go, since what follows the first one"
+def cross_out(gates):
+    touched, kept = set(), []
+    for gate in reversed(gates):
+        if gate[2] or touched & set(gate[1]):
+            kept.append(gate)
+        touched |= set(gate[1]) if kept else set()
+        touched |= set(gate[1]) if not gate[2] else set()
+    return kept[::-1]
+
+
+# %% exercise 5, wrong 1: must say "can a block that is the same for every text change an overlap?"
+def causes():
+    return {"A": "gate order", "B": "global phase", "C": "bit order", "D": "something else", "E": "missing conjugate"}
+
+
+# %% exercise 5, wrong 2: must say "what changes amplitudes, and no overlap at all?"
+def causes():
+    return {"A": "something else", "B": "bit order", "C": "global phase", "D": "gate order", "E": "missing conjugate"}
+
+
+# %% exercise 5, wrong 3: must say "which turn leaves the north pole where it is?"
+def causes():
+    return {"A": "something else", "B": "global phase", "C": "bit order", "D": "missing conjugate", "E": "gate order"}

@@ -2,7 +2,7 @@
 
 The circuit is built and transpiled once with symbolic angles; one `run` then binds a
 whole batch. Building and transpiling a circuit for each document, as the brief does, is
-about a thousand times slower (measured in lesson 03).
+about a thousand times slower (measured in lesson 15).
 """
 
 from functools import lru_cache

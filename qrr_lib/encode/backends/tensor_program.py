@@ -1,4 +1,4 @@
-"""States as a tensor program: no simulator, no loop over the batch (lesson 03).
+"""States as a tensor program: no simulator, no loop over the batch (lesson 15).
 
 A computer need not follow the qubits gate by gate. Write the amplitude of outcome s as
 a sum over paths: let x be the bits between two data layers. A CZ from qubit q to q+1

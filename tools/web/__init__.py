@@ -1,0 +1,1 @@
+"""How notebooks become web pages that need no network: export."""
