@@ -24,7 +24,6 @@ NOT_YET = [  # lessons of the first edition: take a number off when its lesson i
     "11",
     "12",
     "13",
-    "14",
     "15",
 ]
 NO_MATHS = ("00", "04", "05", "13", "14")
