@@ -54,7 +54,8 @@ def test_least_regret_takes_the_mixture_that_loses_least_where_it_loses_most():
     assert found["weights"] == {"cosine": 0.5, "words": 0.5, "states": 0.0}
     assert found["worst regret"] == pytest.approx(0.2)
     only = choice.least_regret({"one": {"way": one}}, lambda c, w, s: c == 0)["way"]
-    assert only["weights"]["words"] == 1 and only["worst regret"] == pytest.approx(0.7)
+    assert only["weights"]["words"] == 1  # the best that is allowed
+    assert only["worst regret"] == 0
 
 
 def test_coarse_codes_and_fewer_tokens():

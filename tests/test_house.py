@@ -51,7 +51,7 @@ SIZES = {
     "course": 1594,
     "the spine (embed, encode, rank)": 3522,
     "the whole library": 9537,
-    "tests": 12915,
+    "tests": 12916,
     "tools": 8076,
     "longest file of the library, docstrings counted": 247,
     "longest function of the library": 34,

@@ -13,7 +13,7 @@ def plan_update(held, now, ours):
     return embed, ours - set(now), set(now) - embed
 
 
-# %% exercise 1, wrong 3: must say "end with return"
+# %% exercise 1, wrong 3: must say "is its `return` missing"
 def plan_update(held, now, ours):
     embed = {key for key in now if held.get(key) != now[key]}
     (embed, ours - set(now), set(now) - embed)
