@@ -126,7 +126,7 @@ def tasks_of(files: dict[Path, str], rows: int = ROWS) -> list[dict]:
             tasks.append(task | {"part": part_name(path, first, rows)})
     count = 1 << max(0, (len(names) - len(tables) - 1) // rows).bit_length()
     for path in names.keys() - set(tables):
-        groups.setdefault(int(digest([path]), 16) % count, []).append(path)
+        groups.setdefault(int(digest([names[path]]), 16) % count, []).append(path)
     for number, paths in sorted(groups.items()):
         task = {"files": {path: names[path] for path in sorted(paths)}, "first": 0}
         tasks.append(task | {"end": None, "part": part_name("texts", number, count)})
