@@ -41,7 +41,7 @@ class Finder:
     Parameters
     ----------
     store : EdgeStore or ClientStore
-    kind : CodeStates, BlochStates or FullTokens
+    kind : CodeStates or FullTokens
     """
 
     def __init__(self, store, kind):

@@ -24,7 +24,7 @@ from qrr_lib.engine.passage import (
     point_id,
 )
 from qrr_lib.engine.places import make_store, open_store
-from qrr_lib.engine.points import blocks_of, made_point
+from qrr_lib.engine.points import blocks_of, encoded_blocks, made_point
 from qrr_lib.engine.tokens import tokens_named
 from qrr_lib.engine.words import numbers
 from qrr_lib.rank.explain import TokenMatch, matches
@@ -142,25 +142,22 @@ class Index:
         number of passages seen. ValueError for a bad passage or an id that comes twice:
         blocks before it are kept.
         """
-        written = done = 0
-        for block in blocks_of(passages):
-            written += self._write(block)
-            done += len(block)
-            if progress is not None:
-                progress(done)
-        if written:
-            self.store.optimise()
-        return written
+        return self._add(((block,) for block in blocks_of(passages)), progress)
 
     def add_encoded(self, passages: list[Passage], vectors, states) -> int:
         """The same for passages whose embeddings (N, D) and states are there already:
         those of this index' model and map (`qrr_lib.engine.parts`).
         """
-        written = start = 0
-        for block in blocks_of(passages):
-            own = slice(start, start + len(block))
-            written += self._write(block, (vectors[own], states[own]))
-            start += len(block)
+        return self._add(encoded_blocks(passages, vectors, states))
+
+    def _add(self, blocks: Iterable[tuple], progress=None) -> int:
+        """Write (block,) or (block, (vectors, states)), one after the other."""
+        written = done = 0
+        for block, *encoded in blocks:
+            written += self._write(block, *encoded)
+            done += len(block)
+            if progress is not None:
+                progress(done)
         if written:
             self.store.optimise()
         return written

@@ -24,6 +24,15 @@ def blocks_of(passages: Iterable[Passage]) -> Iterator[list[Passage]]:
         known.update(passage.id for passage in block)
 
 
+def encoded_blocks(passages: list[Passage], vectors, states: States) -> Iterator:
+    """The same with what each block is encoded to: (block, (embeddings, states))."""
+    start = 0
+    for block in blocks_of(passages):
+        own = slice(start, start + len(block))
+        yield block, (vectors[own], states[own])
+        start += len(block)
+
+
 def made_point(
     kind, average: float, payload: dict, words: list[int], vector, states: States
 ) -> Point:
