@@ -96,21 +96,19 @@ def test_pauli_features_are_expectation_values_in_the_stated_order(random_angles
 
 @pytest.mark.parametrize("name", SCORERS)
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
-@pytest.mark.parametrize("fixed", [False, True])
-def test_inner_product_is_the_hybrid_score(name, alpha, fixed, rng):
+def test_inner_product_is_the_hybrid_score(name, alpha, rng):
     vectors, queries, states = unit(rng, 50), unit(rng, 6), scorer(name)
-    features = HybridFeatures(states, alpha if fixed else None)
+    features = HybridFeatures(states)
     rows, asked = features.documents(vectors), features.queries(queries, alpha)
     expected = alpha * queries @ vectors.T + (1 - alpha) * states.score(
         states.encode(queries), states.encode(vectors)
     )
     assert np.abs(asked @ rows.T + features.offset(alpha) - expected).max() < 2e-6
-    assert rows.shape[1] == features.row_width(24) and rows.shape[1] % 8 == 0
-    if not fixed:
-        # stored unscaled: α is not in there
-        assert np.array_equal(rows[:, :24], vectors)
-        cosine, quantum = features.parts(queries[0], rows)
-        assert np.abs(alpha * cosine + (1 - alpha) * quantum - expected[0]).max() < 2e-6
+    assert rows.shape[1] % 8 == 0
+    # stored unscaled: α is not in there
+    assert np.array_equal(rows[:, :24], vectors)
+    cosine, quantum = features.parts(queries[0], rows)
+    assert np.abs(alpha * cosine + (1 - alpha) * quantum - expected[0]).max() < 2e-6
 
 
 @pytest.mark.parametrize("name", SCORERS)
@@ -155,15 +153,6 @@ def test_alpha_changes_without_a_rebuild_and_run_agrees_with_search(rng):
     assert list(run) == [d.doc_id for d in after] and np.allclose(
         list(run.values()), [d.score for d in after], atol=1e-6
     )
-
-
-def test_a_fixed_alpha_cannot_change(rng):
-    index = HybridIndex(Vectors(unit(rng, 20)), scorer(), alpha=0.7, fixed=True).index(
-        {str(i): str(i) for i in range(20)}
-    )
-    with pytest.raises(ValueError, match="stored for alpha = 0.7"):
-        index.alpha = 0.5
-    assert index.alpha == 0.7 and index.search("3", k=1)[0].doc_id == "3"
 
 
 @pytest.mark.parametrize("kind", ["ivf", "ivf_sq8", "ivf_pq", "hnsw"])
@@ -214,10 +203,8 @@ def test_given_retriever_and_course_head(rng):
     index = HybridIndex(
         Vectors(vectors),
         Scorer(head, similarity="fidelity"),
-        FaissRetriever("ivf", cells=4),
+        FaissRetriever("ivf"),
     )
     index.add([str(i) for i in range(400)], vectors)
     index.retriever.nprobe = 4
-    assert (
-        index.features.row_width(384) == 392 and index.search("7", k=1)[0].doc_id == "7"
-    )
+    assert index.retriever._index.d == 392 and index.search("7", k=1)[0].doc_id == "7"

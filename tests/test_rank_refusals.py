@@ -36,9 +36,9 @@ def fold(similarity, n=1) -> HybridFeatures:
     return HybridFeatures(Scorer(EquatorialHead(24, Circuit(n)), similarity))
 
 
-def added(kind, n, **options):
+def added(kind, n):
     many = np.random.default_rng(0).normal(size=(n, 32)).astype("f4")
-    FaissRetriever(kind, **options).add([str(i) for i in range(n)], many)
+    FaissRetriever(kind).add([str(i) for i in range(n)], many)
 
 
 def put(thing, name, value):
@@ -108,7 +108,6 @@ REFUSALS = {
     "unknown index": (lambda _: FaissRetriever("annoy"), "choose one of flat, ivf"),
     "empty index": (lambda _: FaissRetriever().search(ROWS, 1), "index is empty"),
     "nothing to save": (lambda _: FaissRetriever().save("x"), "nothing to save"),
-    "no cells": (lambda _: FaissRetriever("ivf", cells=0), "cells must be a whole"),
     "flat has no nprobe": (put(FaissRetriever(), "nprobe", 4), "always exact"),
     "hnsw has no nprobe": (put(FaissRetriever("hnsw"), "nprobe", 4), "set .ef_search"),
     "ivf has no ef": (lambda _: FaissRetriever("ivf").ef_search, "set .nprobe"),
@@ -118,14 +117,11 @@ REFUSALS = {
         lambda _: added("ivf", 100),
         "at least 156 of them, not 100: add more at once or take index='flat'",
     ),
-    "too few for cells": (
-        lambda _: added("ivf_sq8", 1000, cells=100),
-        "at least 3,900 of them, not 1,000: add more at once, ask for fewer cells, or",
-    ),
     "too few for codes": (lambda _: added("ivf_pq", 9_000), "at least 9,984"),
-    "7 does not divide 32": (
-        lambda _: added("ivf_pq", 9_984, cells=256, code_bytes=7),
-        "code_bytes must divide the 32 numbers",
+    "nprobe too early": (put(FaissRetriever("ivf"), "nprobe", 4), "index is empty"),
+    "alpha of 2": (
+        lambda _: HybridIndex(ToyTokens(), Scorer(HEAD, "fidelity"), alpha=2),
+        r"lie in \[0, 1\]",
     ),
     # one inner product
     "overlap": (lambda _: fold("overlap"), "square root of the fidelity"),

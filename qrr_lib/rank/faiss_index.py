@@ -13,37 +13,28 @@ PER_CELL = 39  # vectors FAISS wants for each centre that it learns
 CODEWORDS = 256  # what one byte of a PQ code can name
 
 
-def build(
-    kind: str,
-    vectors: np.ndarray,
-    cells: int | None,
-    code_bytes: int | None,
-    links: int,
-    seed: int,
-):
+def build(kind: str, vectors: np.ndarray, seed: int):
     """Make a FAISS index for vectors like these (N, D): trained, still empty.
 
-    Settings as in `FaissRetriever`. ValueError for too few vectors to train on, or
-    `code_bytes` that do not divide D.
+    Kinds and rules as in `FaissRetriever`. ValueError for too few vectors to train on.
     """
     import faiss
 
-    dim = vectors.shape[1]
-    if kind == "flat":
-        return faiss.IndexFlatIP(dim)
+    dim, cells = vectors.shape[1], _cells(kind, len(vectors))
+    code_bytes = max(m for m in range(1, max(dim // 8, 1) + 1) if dim % m == 0)
+    description = {
+        "flat": "Flat",
+        "hnsw": "HNSW32",
+        "ivf": f"IVF{cells},Flat",
+        "ivf_sq8": f"IVF{cells},SQ8",
+        "ivf_pq": f"IVF{cells},PQ{code_bytes}np",  # np: no slow polysemous sort
+    }[kind]
+    index = faiss.index_factory(dim, description, faiss.METRIC_INNER_PRODUCT)
     if kind == "hnsw":
-        index = faiss.IndexHNSWFlat(dim, links, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = 128
         index.hnsw.efSearch = 128
+    if not cells:
         return index
-    cells = _cells(kind, len(vectors), cells)
-    storage = {
-        "ivf": "Flat",
-        "ivf_sq8": "SQ8",
-        "ivf_pq": f"PQ{_code_bytes(dim, code_bytes)}np",  # np: no slow polysemous sort
-    }[kind]
-    description = f"IVF{cells},{storage}"
-    index = faiss.index_factory(dim, description, faiss.METRIC_INNER_PRODUCT)
     learners = [index.cp, index.pq.cp] if kind == "ivf_pq" else [index.cp]
     for learner in learners:  # k-means of cells, of codewords
         learner.seed = seed + 1
@@ -54,30 +45,21 @@ def build(
     return index
 
 
-def _cells(kind: str, n: int, asked: int | None) -> int:
-    """Cells for n vectors; ValueError if these are too few to learn from."""
-    cells = asked or max(4, min(round(4 * n**0.5), n // PER_CELL))
+def _cells(kind: str, n: int) -> int:
+    """Cells for n vectors, 0 for a kind without; ValueError if these are too few to
+    learn from.
+    """
+    if kind in ("flat", "hnsw"):
+        return 0
+    cells = max(4, min(round(4 * n**0.5), n // PER_CELL))
     needed = PER_CELL * max(cells, CODEWORDS if kind == "ivf_pq" else 0)
     if n < needed:
-        fewer = ", ask for fewer cells," if asked else ""
         raise ValueError(
             f"{kind!r} learns from the first vectors it is given and needs at least "
-            f"{needed:,} of them, not {n:,}: add more at once{fewer} or take "
-            "index='flat', which is exact and quick up to about 100,000 vectors"
+            f"{needed:,} of them, not {n:,}: add more at once or take index='flat', "
+            "which is exact and quick up to about 100,000 vectors"
         )
     return cells
-
-
-def _code_bytes(dim: int, asked: int | None) -> int:
-    """Bytes of a PQ code for vectors of `dim` numbers."""
-    divisors = [m for m in range(1, dim // 8 + 1) if dim % m == 0]
-    code_bytes = asked or max(divisors, default=1)
-    if dim % code_bytes:
-        raise ValueError(
-            f"code_bytes must divide the {dim} numbers of a vector; {code_bytes} does "
-            "not"
-        )
-    return code_bytes
 
 
 def size_in_bytes(index) -> int:

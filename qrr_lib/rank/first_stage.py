@@ -2,7 +2,7 @@
 
 Five ways to find the largest inner products (cosines, for unit vectors), from exact to
 compressed; FAISS does the work (Johnson, Douze & Jégou 2017, arXiv:1702.08734).
-Defaults follow from N, the number of vectors in the first `add`:
+Sizes follow from N, the number of vectors in the first `add`:
 
     cells of an IVF index    4·√N, at least 4, and never so many that a cell has
                              fewer than 39 vectors to learn its centre from
@@ -34,85 +34,59 @@ class FaissRetriever:
         others. "ivf" looks into the nearest cells only; "ivf_sq8" also stores each
         number in one byte; "ivf_pq" stores a vector in a few bytes; "hnsw" walks a
         graph of links.
-    cells, code_bytes, links : int or None
-        Cells of an IVF index, bytes of a PQ code (a divisor of D), links of an HNSW
-        node; None takes the rule above.
     seed : int
         Of the learned centres; give the first `add`, which teaches them, everything or
         a fair sample. (HNSW is repeatable on one thread.)
     """
 
-    def __init__(
-        self,
-        index: str = "flat",
-        cells: int | None = None,
-        code_bytes: int | None = None,
-        links: int | None = None,
-        seed: int = 0,
-    ):
+    def __init__(self, index: str = "flat", seed: int = 0):
         if index not in INDEXES:
             raise ValueError(
                 f"unknown index {index!r}; choose one of {', '.join(INDEXES)}"
             )
-        sizes = {"cells": cells, "code_bytes": code_bytes, "links": links}
-        for name, value in sizes.items():
-            if value is not None:
-                whole_number(name, value)
         self.kind, self.seed = index, seed
-        self.cells, self.code_bytes, self.links = cells, code_bytes, links or 32
         self.ids: list[str] = []
         self._index = None
-        self._effort: int | None = None  # nprobe or efSearch, if it was set
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
-    def nprobe(self) -> int | None:
+    def nprobe(self) -> int:
         """Cells that a search looks into (IVF kinds); more cells find more and take
-        longer. None before the first `add` unless set.
+        longer. Set it after the first `add`.
         """
-        self._only("ivf", "nprobe")
-        return self._effort if self._index is None else self._index.nprobe
+        return self._of_kind("ivf", "nprobe").nprobe
 
     @nprobe.setter
     def nprobe(self, value: int) -> None:
-        self._only("ivf", "nprobe")
-        self._effort = whole_number("nprobe", value)
-        self._set_effort()
+        self._of_kind("ivf", "nprobe").nprobe = whole_number("nprobe", value)
 
     @property
-    def ef_search(self) -> int | None:
+    def ef_search(self) -> int:
         """Candidates that a walk keeps in view (HNSW); more find more and take longer.
-
-        None before the first `add` unless set.
+        Set it after the first `add`.
         """
-        self._only("hnsw", "ef_search")
-        return self._effort if self._index is None else self._index.hnsw.efSearch
+        return self._of_kind("hnsw", "ef_search").hnsw.efSearch
 
     @ef_search.setter
     def ef_search(self, value: int) -> None:
-        self._only("hnsw", "ef_search")
-        self._effort = whole_number("ef_search", value)
-        self._set_effort()
+        hnsw = self._of_kind("hnsw", "ef_search").hnsw
+        hnsw.efSearch = whole_number("ef_search", value)
 
-    def _set_effort(self) -> None:
-        """Hand nprobe or efSearch on to the index, if both are there."""
-        if self._effort is None or self._index is None:
-            return
-        if self.kind == "hnsw":
-            self._index.hnsw.efSearch = self._effort
-        else:
-            self._index.nprobe = self._effort
+    def _of_kind(self, family: str, name: str):
+        """The index, if it is of a kind that has the setting `name`."""
+        if not self.kind.startswith(family):
+            hints = {"flat": "it is always exact", "hnsw": "set .ef_search"}
+            hint = hints.get(self.kind, "set .nprobe")
+            raise ValueError(f"a {self.kind!r} index has no {name}; {hint}")
+        return self._filled()
 
-    def _only(self, family: str, name: str) -> None:
-        if self.kind.startswith(family):
-            return
-        if self.kind == "flat":
-            hint = "it is always exact"
-        else:
-            hint = "set .ef_search" if self.kind == "hnsw" else "set .nprobe"
-        raise ValueError(f"a {self.kind!r} index has no {name}; {hint}")
+    def _filled(self):
+        """The index, once there is something in it."""
+        if self._index is None:
+            raise ValueError("the index is empty: call .add(ids, vectors) first")
+        return self._index
 
     @property
     def words(self) -> None:
@@ -131,10 +105,7 @@ class FaissRetriever:
             raise ValueError(f"{len(ids)} ids for {len(vectors)} vectors")
         check_ids(ids, self.ids)
         if self._index is None:
-            self._index = faiss_index.build(
-                self.kind, vectors, self.cells, self.code_bytes, self.links, self.seed
-            )
-            self._set_effort()
+            self._index = faiss_index.build(self.kind, vectors, self.seed)
         self._index.add(vectors)
         self.ids += ids
 
@@ -170,14 +141,12 @@ class FaissRetriever:
 
     def _search_options(self, k: int):
         """(k, at most as many as there are; FAISS's search parameters)."""
-        whole_number("k", k)
-        if not len(self):
-            raise ValueError("the index is empty: call .add(ids, vectors) first")
-        k = min(int(k), len(self))
-        if self.kind != "hnsw":
-            return k, None
         import faiss
 
+        self._filled()
+        k = min(whole_number("k", k), len(self))
+        if self.kind != "hnsw":
+            return k, None
         return k, faiss.SearchParametersHNSW(efSearch=max(k, self.ef_search))
 
     def size_in_bytes(self) -> int:
@@ -188,8 +157,7 @@ class FaissRetriever:
         """Write index and ids to one file, atomically."""
         if self._index is None:
             raise ValueError("the index is empty: nothing to save")
-        names = ("kind", "cells", "code_bytes", "links", "seed", "ids")
-        settings = {name: getattr(self, name) for name in names}
+        settings = {"kind": self.kind, "seed": self.seed, "ids": self.ids}
         faiss_index.write(path, self._index, settings)
 
     @classmethod
@@ -199,10 +167,8 @@ class FaissRetriever:
         ValueError if the file is no such file, is cut short or was changed.
         """
         settings, index = faiss_index.read(path)
-        ids = settings.pop("ids")
-        retriever = cls(settings.pop("kind"), **settings)
-        retriever._index = index
-        retriever.ids = ids
+        retriever = cls(settings["kind"], settings["seed"])
+        retriever._index, retriever.ids = index, settings["ids"]
         return retriever
 
     def _checked(self, vectors) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from qrr_lib.checks import checked_queries
 from qrr_lib.embed.collection import Collection, documents_of, ids_and_texts
 from qrr_lib.rank.first_stage import FaissRetriever
-from qrr_lib.rank.mix import RankedDocument
+from qrr_lib.rank.mix import RankedDocument, checked_alpha
 from qrr_lib.rank.one_inner_product import HybridFeatures
 from qrr_lib.rank.ranking import Ranking
 
@@ -28,9 +28,7 @@ class HybridIndex:
         Kind of FAISS index; "flat" returns exactly what reranking the whole corpus
         would.
     alpha : float
-        Weight of cosine, in [0, 1]; may be changed between searches unless `fixed`.
-    fixed : bool
-        Store vectors scaled for this α (see `HybridFeatures`).
+        Weight of cosine, in [0, 1]; may be changed between searches.
     """
 
     def __init__(
@@ -39,25 +37,15 @@ class HybridIndex:
         scorer,
         index: str | FaissRetriever = "flat",
         alpha: float = 0.5,
-        fixed: bool = False,
     ):
         self.embedder = embedder
         self.documents: dict = {}  # titles and texts, to show results with
-        self.features = HybridFeatures(scorer, alpha if fixed else None)
+        self.features = HybridFeatures(scorer)
         self.retriever = FaissRetriever(index) if isinstance(index, str) else index
-        self.alpha = alpha
+        self.alpha = checked_alpha(alpha)
 
     def __len__(self) -> int:
         return len(self.retriever)
-
-    @property
-    def alpha(self) -> float:
-        """Weight of cosine."""
-        return self._alpha
-
-    @alpha.setter
-    def alpha(self, value: float) -> None:
-        self._alpha = self.features.check(value)
 
     def index(
         self, collection: Collection | Mapping[str, str], progress: bool | None = None

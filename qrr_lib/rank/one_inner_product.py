@@ -37,24 +37,19 @@ class HybridFeatures:
     scorer : Scorer
         One state per text; similarity "local_fidelity" (any number of qubits; 3n
         numbers) or "fidelity" (up to 4 qubits; 4ⁿ − 1 numbers).
-    fixed_alpha : float or None
-        None stores [e, φ] and leaves α to the query. A number puts [√α·e,
-        √((1−α)(1−c))·φ] on both sides: an approximate index is then built in the very
-        geometry that it is asked about, and α cannot change any more.
 
     Raises ValueError for a scorer whose similarity is no inner product.
     """
 
-    def __init__(self, scorer: Scorer, fixed_alpha: float | None = None):
+    def __init__(self, scorer: Scorer):
         if not isinstance(scorer.codec, TextCodec):
             raise ValueError(
                 "token states do not fold into one vector a text: take a Scorer of one "
                 "state per text, or rerank in two stages (Reranker)"
             )
-        self.scorer, self.codec = scorer, scorer.codec
-        self.n_qubits = self.codec.circuit.n_qubits
-        self.constant, self.width = self.codec.similarity.fold(self.n_qubits)
-        self.fixed_alpha = None if fixed_alpha is None else checked_alpha(fixed_alpha)
+        self.codec = scorer.codec
+        n_qubits = self.codec.circuit.n_qubits
+        self.constant, self.width = self.codec.similarity.fold(n_qubits)
 
     def states(self, vectors: np.ndarray) -> np.ndarray:
         """Features φ of embeddings' states: (N, D) → (N, width) float32, norm 1 (less
@@ -67,27 +62,27 @@ class HybridFeatures:
             made[start : start + BLOCK] = features.float().cpu().numpy()
         return made
 
-    def row_width(self, dim: int) -> int:
-        """Length of a stored row for embeddings of `dim` numbers: dim + width, up to
-        the next multiple of 8.
-        """
-        return -(-(dim + self.width) // MULTIPLE) * MULTIPLE
-
     def documents(self, vectors: np.ndarray) -> np.ndarray:
         """What an index stores: embeddings (N, D) → (N, W) float32, that is [e, φ,
-        zeros].
+        zeros], W being D + width up to the next multiple of 8.
         """
-        return self._joined(vectors, *self._document_weights())
+        states = self.states(vectors)
+        (count, dim), width = vectors.shape, vectors.shape[1] + self.width
+        rows = np.zeros((count, -(-width // MULTIPLE) * MULTIPLE), dtype=np.float32)
+        rows[:, :dim] = vectors
+        rows[:, dim:width] = states
+        return rows
 
     def queries(self, vectors: np.ndarray, alpha: float) -> np.ndarray:
         """What an index is asked: embeddings (Q, D) → (Q, W) float32.
 
         Inner product with a stored row + `offset(alpha)` = score.
         """
-        alpha = self.check(alpha)
-        if self.fixed_alpha is not None:
-            return self.documents(vectors)
-        return self._joined(vectors, alpha, (1 - alpha) * (1 - self.constant))
+        alpha, dim = checked_alpha(alpha), vectors.shape[1]
+        rows = self.documents(vectors)
+        rows[:, :dim] *= alpha
+        rows[:, dim:] *= (1 - alpha) * (1 - self.constant)
+        return rows
 
     def offset(self, alpha: float) -> float:
         """The part of the score that is the same for all documents."""
@@ -97,40 +92,8 @@ class HybridFeatures:
         self, query: np.ndarray, rows: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Take scores apart: an embedding (D,), stored rows (k, W) → cosines (k,),
-        similarities (k,); nan where a fixed α left nothing.
+        similarities (k,).
         """
-        dim, (on_e, on_state) = len(query), self._document_weights()
-        state = self.states(query[None])[0]
-        cosine = rows[:, :dim] @ query / (on_e or np.nan)
-        return cosine, self.constant + (1 - self.constant) * (
-            rows[:, dim : dim + self.width] @ state / (on_state or np.nan)
-        )
-
-    def check(self, alpha: float) -> float:
-        """Return α, or raise ValueError: outside [0, 1], or another one than the stored
-        rows were made for.
-        """
-        alpha = checked_alpha(alpha)
-        if self.fixed_alpha is not None and abs(alpha - self.fixed_alpha) > 1e-9:
-            raise ValueError(
-                f"these vectors were stored for alpha = {self.fixed_alpha:g} and "
-                f"cannot answer alpha = {alpha:g}: "
-                "index again, or store them without a fixed alpha"
-            )
-        return alpha
-
-    def _document_weights(self) -> tuple[float, float]:
-        alpha = self.fixed_alpha
-        if alpha is None:
-            return 1.0, 1.0
-        return alpha**0.5, ((1 - alpha) * (1 - self.constant)) ** 0.5
-
-    def _joined(self, vectors: np.ndarray, on_e: float, on_state: float) -> np.ndarray:
-        vectors = np.asarray(vectors, dtype=np.float32)
-        # the scorer checks shape and NaN
-        states = self.states(vectors)
-        dim = vectors.shape[1]
-        rows = np.zeros((len(vectors), self.row_width(dim)), dtype=np.float32)
-        np.multiply(vectors, np.float32(on_e), out=rows[:, :dim])
-        np.multiply(states, np.float32(on_state), out=rows[:, dim : dim + self.width])
-        return rows
+        dim, state = len(query), self.states(query[None])[0]
+        inner = rows[:, dim : dim + self.width] @ state
+        return rows[:, :dim] @ query, self.constant + (1 - self.constant) * inner
