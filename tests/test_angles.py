@@ -14,7 +14,7 @@ from torch import nn
 
 from qrr_lib import Circuit, OnnxAngles, QubitAnglePredictor, QubitMap
 from qrr_lib.encode import EquatorialHead, bloch_vectors
-from qrr_lib.encode.angles import course_head, load_head, load_source, save_source
+from qrr_lib.encode.angles import course_head, fingerprint, load_source, save_source
 from qrr_lib.encode.codes import (
     angles_to_codes,
     bloch_table,
@@ -22,7 +22,6 @@ from qrr_lib.encode.codes import (
     codes_to_bloch,
     codes_to_features,
 )
-from qrr_lib.encode.fingerprint import fingerprint
 from qrr_lib.files import data_dir
 
 TURN = 2 * math.pi
@@ -145,7 +144,7 @@ def test_a_head_in_half_precision_comes_back_in_single(tmp_path):
 
 def test_what_the_course_ships_is_read_and_belongs_together():
     for path in (data_dir() / "heads").glob("*.safetensors"):
-        head, provenance = load_head(path)
+        head, provenance = load_source(path)
         assert provenance["model"] in path.name and head.embedding_dim in (384, 768)
     for model in ("all-MiniLM-L6-v2", "all-mpnet-base-v2"):
         with np.load(data_dir() / "course" / "tokens" / f"{model}.npz") as shipped:
@@ -305,14 +304,14 @@ REFUSED = {
     "save, not fitted": (lambda path: QubitMap(4).save(path), "nothing to save"),
     "head file, width": (
         reads(QubitAnglePredictor.load, "head", 768),
-        "the head in .* was trained for 24-d embeddings, not 768-d",
+        "the QubitAnglePredictor in .* was made for 24-d embeddings, not 768-d",
     ),
     "map file, width": (
         reads(load_source, "map", 768),
-        "the map in .* 24-d embeddings",
+        "the QubitMap in .* 24-d embeddings",
     ),
     "head as map": (reads(QubitMap.load, "head"), "not a saved QubitMap"),
-    "map as head": (reads(load_head, "map"), "not a saved QubitAnglePredictor or"),
+    "map as head": (reads(EquatorialHead.load, "map"), "not a saved EquatorialHead"),
     "other tensors": (reads(load_source, "other"), "not a saved QubitAnglePredictor"),
     "half a file": (reads(load_source, "half"), "not a readable safetensors"),
     "fingerprint": (lambda _: fingerprint(len), "no weights to tell it apart"),

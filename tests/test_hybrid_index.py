@@ -18,9 +18,9 @@ from qrr_lib import (
     encode,
     fidelity,
 )
-from qrr_lib.encode.angles import load_head
+from qrr_lib.encode.angles import load_source
+from qrr_lib.encode.formulas import pauli_features
 from qrr_lib.encode.heads import EquatorialHead
-from qrr_lib.encode.pauli import pauli_features
 from qrr_lib.files import data_dir
 from qrr_lib.rank.hybrid_index import HybridIndex
 from qrr_lib.rank.one_inner_product import HybridFeatures
@@ -196,7 +196,7 @@ def test_overlaps_have_a_negative_eigenvalue_and_fidelities_do_not(random_angles
 
 def test_given_retriever_and_course_head(rng):
     """A retriever with its own settings, and a trained one-qubit head from data/."""
-    head, _ = load_head(
+    head, _ = load_source(
         data_dir() / "heads" / "course_one_qubit_all-MiniLM-L6-v2.safetensors", 384
     )
     vectors = unit(rng, 400, 384)

@@ -1,11 +1,10 @@
 """Vectors become angles, angles become states, states are compared (lessons 02, 03, 07
 and 09).
 
-circuit · angles: what angle sources share, and their files · heads: networks that
-predict angles · qubit_map, codes: angles without labels, in a byte or half a byte ·
-fingerprint: one hash for any angle source · backends: states, three ways · formulas,
-similarity, pauli: states compared, and folded into one inner product · modules: states
-inside Sentence Transformers
+circuit · angles: what angle sources share, their fingerprints and files · heads:
+networks that predict angles · qubit_map, codes: angles without labels, in a byte or
+half a byte · backends: states, three ways · formulas, similarity: states compared, and
+folded into one inner product · modules: states inside Sentence Transformers
 
 The stage has the name of its first function. Called, it is that function, so that `from
 qrr_lib import encode` serves both.
@@ -20,7 +19,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "circuit": "Circuit",
-        "angles": "course_head load_head load_source save_source",
+        "angles": "course_head load_source save_source",
         "heads": "EquatorialHead QubitAnglePredictor",
         "qubit_map": "QubitMap",
         "codes": "angles_to_codes codes_to_angles codes_to_bloch",
@@ -28,10 +27,9 @@ __getattr__, __dir__, __all__ = lazy_names(
         "backends.pennylane": "build_qnode",
         "backends.qiskit": "bloch_vectors_by_estimator build_circuit",
         "similarity": "COSINE SIMILARITIES similarity_named",
-        "pauli": "pauli_features",
         "modules": "QubitStates",
         "formulas": "bloch_vectors fidelity local_fidelity log_fidelity overlap "
-        "reduced_bloch_vectors",
+        "pauli_features reduced_bloch_vectors",
     },
 )
 

@@ -1,11 +1,13 @@
-"""What every angle source shares: a check of its vectors, and a file (lessons 02, 07
-and 09).
+"""What every angle source shares: a check of its vectors, a fingerprint, and a file
+(lessons 02, 07 and 09).
 
 An angle source maps vectors (B, D) to angles (B, L, n, 2). This library has three: the
 two networks in `heads`, and `QubitMap`.
 """
 
+import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
@@ -15,11 +17,10 @@ from torch import nn
 
 import qrr_lib.encode
 from qrr_lib.encode.circuit import Circuit
-from qrr_lib.encode.fingerprint import fingerprint
+from qrr_lib.encode.codes import code_bits
 from qrr_lib.files import atomic_path, data_dir, read_tensors
 
-HEADS = ("QubitAnglePredictor", "EquatorialHead")
-SOURCES = (*HEADS, "QubitMap")  # that can be saved
+SOURCES = ("QubitAnglePredictor", "EquatorialHead", "QubitMap")  # that can be saved
 
 
 def check_vectors(vectors, dim: int | None = None) -> torch.Tensor:
@@ -45,6 +46,35 @@ def check_vectors(vectors, dim: int | None = None) -> torch.Tensor:
             "again"
         )
     return vectors
+
+
+def fingerprint(angles) -> str:
+    """SHA-256 (64 hexadecimal digits) of an angle source: its kind, every setting that
+    changes its output, and every weight, byte by byte. What was computed with one of
+    two sources may serve the other exactly if these are equal.
+
+    A source with an attribute `sha256` has that as its fingerprint: `OnnxAngles` keeps
+    the hash of its file there, and a module of your own can, if it has settings that
+    neither its layers nor its weights show. Raises ValueError for what is no
+    `nn.Module` and has none.
+    """
+    if isinstance(getattr(angles, "sha256", None), str):
+        return angles.sha256
+    if not isinstance(angles, nn.Module):
+        raise ValueError(
+            f"a {type(angles).__name__} has no weights to tell it apart: give it an "
+            "attribute `sha256`"
+        )
+    settings = [type(angles).__name__, angles.circuit, getattr(angles, "scale", "")]
+    if code_bits(angles) == 4:
+        settings.append("4 bits")
+    if not hasattr(angles, "SETTINGS"):  # no class of ours: its layers may be anything
+        settings.extend(angles.children())
+    digest = hashlib.sha256(" ".join(map(str, settings)).encode())
+    for name, tensor in sorted(angles.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.cpu().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 class AngleSource(nn.Module):
@@ -83,7 +113,7 @@ def save_source(
         raise ValueError(f"this {kind} is not fitted: there is nothing to save")
     about = {"kind": kind} | {name: getattr(source, name) for name in source.SETTINGS}
     about["sha256"] = fingerprint(source)
-    metadata = {"qrr": json.dumps(about, default=Circuit.to_dict)}
+    metadata = {"qrr": json.dumps(about, default=asdict)}
     metadata["provenance"] = json.dumps(provenance or {})
     weights = {k: tensor.contiguous() for k, tensor in source.state_dict().items()}
     with atomic_path(path) as partial:
@@ -115,18 +145,10 @@ def load_source(
         )
     if embedding_dim not in (None, source.embedding_dim):
         raise ValueError(
-            f"the {'head' if kind in HEADS else 'map'} in {path} was trained for "
-            f"{source.embedding_dim}-d embeddings, not {embedding_dim}-d: load the one "
-            "of your embedding model, or train one"
+            f"the {kind} in {path} was made for {source.embedding_dim}-d embeddings, "
+            f"not {embedding_dim}-d: load the one of your embedding model, or make one"
         )
     return source.float(), json.loads(metadata.get("provenance", "{}"))
-
-
-def load_head(
-    path: str | Path, embedding_dim: int | None = None
-) -> tuple[AngleSource, dict]:
-    """Read a trained head: (head, provenance); errors as in `load_source`."""
-    return load_source(path, embedding_dim, HEADS)
 
 
 def course_head(model: str, arm: str = "one_qubit") -> tuple[AngleSource, dict]:
@@ -139,4 +161,4 @@ def course_head(model: str, arm: str = "one_qubit") -> tuple[AngleSource, dict]:
             f"the course has no trained head {arm!r} for {model!r}: train one with "
             "train_head (lesson 07)"
         )
-    return load_head(path)
+    return load_source(path)

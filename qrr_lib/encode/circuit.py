@@ -6,7 +6,7 @@ more after the last.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from qrr_lib.checks import whole_number
@@ -107,7 +107,3 @@ class Circuit:
             if layer < self.n_layers - 1 or self.trailing:
                 for pair in self.entangling_pairs():
                     yield Gate(two_qubit, pair)
-
-    def to_dict(self) -> dict:
-        """Plain values, for a file's metadata; `Circuit(**d)` is the inverse."""
-        return asdict(self)

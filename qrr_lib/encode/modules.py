@@ -90,7 +90,7 @@ class QubitStates(Module):
         if not hasattr(angles, "circuit"):
             raise ValueError(
                 "QubitStates takes an angle source (a head or a QubitMap), not a "
-                f"{type(angles).__name__}; of what course_head and load_head return, "
+                f"{type(angles).__name__}; of what course_head and load_source return, "
                 "(head, provenance), take the head"
             )
         kind = similarity_named(similarity)

@@ -13,15 +13,16 @@ import torch
 from qrr_lib.encode.backends import encode
 from qrr_lib.encode.circuit import MAX_QUBITS, Circuit
 from qrr_lib.encode.formulas import (
+    MAX_PAULI_QUBITS,
     TINY,
     bloch_vectors,
     fidelity,
     local_fidelity,
     log_fidelity,
     overlap,
+    pauli_features,
     reduced_bloch_vectors,
 )
-from qrr_lib.encode.pauli import MAX_PAULI_QUBITS, pauli_features
 
 
 class Similarity:

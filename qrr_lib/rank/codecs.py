@@ -12,7 +12,7 @@ import torch
 
 from qrr_lib.embed.cache import text_key
 from qrr_lib.embed.embedder import EncodedText
-from qrr_lib.encode.angles import check_vectors
+from qrr_lib.encode.angles import check_vectors, fingerprint
 from qrr_lib.encode.backends import BACKENDS
 from qrr_lib.encode.circuit import Circuit
 from qrr_lib.encode.codes import (
@@ -21,7 +21,6 @@ from qrr_lib.encode.codes import (
     codes_to_bloch,
     codes_to_features,
 )
-from qrr_lib.encode.fingerprint import fingerprint
 from qrr_lib.encode.qubit_map import QubitMap
 from qrr_lib.encode.similarity import similarity_named
 from qrr_lib.files import say
@@ -126,7 +125,7 @@ class TokenCodec:
         randomly drawn texts, as many as have FIT_TOKENS tokens; and those texts,
         encoded.
         """
-        if getattr(self.angles, "is_fitted", True):
+        if getattr(self.angles, "is_fitted", True) or not texts:
             return self, {}
         order, seen, tokens = np.random.default_rng(0).permutation(len(texts)), {}, 0
         for rows in np.array_split(order, max(1, len(order) // 64)):
@@ -163,22 +162,21 @@ class TokenCodec:
         """(embeddings, States, how many were cut) of a few texts; those that come with
         the course are not encoded again.
         """
-        at, shipped = self._shipped(embedder)
-        known = [text for text in texts if text_key(text) in at]
-        missing = [t for t in texts if t not in seen and text_key(t) not in at]
-        live = seen | dict(zip(missing, embedder.encode_with_tokens(missing)))
+        place_of, shipped = self._shipped(embedder)
+        places = {text: place_of.get(text_key(text)) for text in texts}
+        known = [text for text, place in places.items() if place is not None]
+        missing = [t for t, place in places.items() if place is None and t not in seen]
         vectors = dict(zip(known, embedder.encode(known)))
-        vectors |= {text: encoded.vector for text, encoded in live.items()}
+        live = seen | dict(zip(missing, embedder.encode_with_tokens(missing)))
         parts, cut = [], 0
         for text in texts:
-            if text in live:
-                tokens, ids = live[text].tokens, live[text].token_ids
-                parts.append(States.of([self.rows(tokens)], [ids]))
-                longest = embedder.model.max_seq_length - 2
-                cut += len(tokens) >= longest and embedder.is_cut(text)
-            else:
-                place = at[text_key(text)]
-                parts.append(shipped[place : place + 1])
+            if places[text] is not None:
+                parts.append(shipped[[places[text]]])
+                continue
+            vectors[text], tokens, ids = live[text]
+            parts.append(States.of([self.rows(tokens)], [ids]))
+            longest = embedder.model.max_seq_length - 2
+            cut += len(tokens) >= longest and embedder.is_cut(text)
         return np.stack([vectors[text] for text in texts]), States.join(parts), cut
 
     def _shipped(self, embedder):

@@ -39,6 +39,8 @@ class FaissRetriever:
         a fair sample. (HNSW is repeatable on one thread.)
     """
 
+    words = None  # what scores words: nothing here
+
     def __init__(self, index: str = "flat", seed: int = 0):
         if index not in INDEXES:
             raise ValueError(
@@ -87,11 +89,6 @@ class FaissRetriever:
         if self._index is None:
             raise ValueError("the index is empty: call .add(ids, vectors) first")
         return self._index
-
-    @property
-    def words(self) -> None:
-        """What scores words: nothing here."""
-        return None
 
     def add(self, ids: list[str], vectors: np.ndarray, texts=None) -> None:
         """Add (N, D) float32 vectors under N new ids; the first call also trains the

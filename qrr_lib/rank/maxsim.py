@@ -2,8 +2,6 @@
 twin, and weights by rarity (lesson 09).
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from qrr_lib.rank.states import States
@@ -43,18 +41,6 @@ def _interact(reduce: np.ufunc, similarities, offsets, weights) -> np.ndarray:
             taken = taken / lengths[full]
         scores[full] = taken.mean(axis=0) if weights is None else weights @ taken
     return scores
-
-
-def token_groups(offsets: np.ndarray, most: int) -> Iterator[tuple[int, int]]:
-    """Cut documents into runs (first, last) of at most `most` tokens, at least one
-    document each.
-    """
-    first = 0
-    while first < len(offsets) - 1:
-        end = np.searchsorted(offsets, offsets[first] + most, side="right")
-        last = max(first + 1, int(end) - 1)
-        yield first, last
-        first = last
 
 
 class TokenRarity:

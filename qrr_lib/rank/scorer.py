@@ -5,16 +5,16 @@ Late interaction is ColBERT's (Khattab & Zaharia 2020), there with trained vecto
 state per text is the case of a single row: it is its own best partner.
 """
 
+import copy
 from collections.abc import Iterator
 
 import numpy as np
 
 from qrr_lib.rank.codecs import CODECS
-from qrr_lib.rank.maxsim import max_sim, mean_sim, token_groups
+from qrr_lib.rank.maxsim import max_sim, mean_sim
 from qrr_lib.rank.states import States
 
 INTERACTIONS = {"max": max_sim, "mean": mean_sim}
-ROWS_A_GROUP = 65_536  # document rows whose similarities are in memory at a time
 
 
 class Scorer:
@@ -80,17 +80,11 @@ class Scorer:
         return self.default_weights()["cosine"]
 
     def fitted(self, embedder, texts: list[str]):
-        """(a scorer whose map is fitted, {text: what was encoded on the way}).
-
-        It is this scorer, and nothing, if there is nothing to fit.
+        """(a copy whose map is fitted, {text: what was encoded on the way}); the copy
+        is as it was, and nothing was encoded, if there is nothing to fit.
         """
-        if not texts:
-            raise ValueError("there are no texts to encode")
-        codec, seen = self.codec.fitted(embedder, texts)
-        if codec is self.codec:
-            return self, seen
-        other = object.__new__(Scorer)
-        other.__dict__ |= self.__dict__ | {"codec": codec}
+        other = copy.copy(self)
+        other.codec, seen = self.codec.fitted(embedder, texts)
         return other, seen
 
     def encode(self, vectors: np.ndarray):
@@ -99,7 +93,6 @@ class Scorer:
 
     def blocks(self, embedder, texts, progress=None, seen=None) -> Iterator:
         """Texts → (embeddings (B, D), `States`), block by block."""
-        texts = list(texts)
         if not texts:
             raise ValueError("there are no texts to encode")
         return self.codec.blocks(embedder, texts, progress, seen)
@@ -123,12 +116,8 @@ class Scorer:
         queries, documents = States.from_rows(queries), States.from_rows(documents)
         interact = INTERACTIONS[self.interaction]
         scores = np.zeros((len(queries), len(documents)), dtype=np.float32)
-        for first, last in token_groups(documents.offsets, ROWS_A_GROUP):
-            start, end = documents.offsets[first], documents.offsets[last]
-            # (all query rows, rows of the group)
-            similarities = self.compare(queries.rows, documents.rows[start:end])
-            offsets = documents.offsets[first : last + 1] - start
-            for q, (a, b) in enumerate(zip(queries.offsets, queries.offsets[1:])):
-                own = None if weights is None else weights[q]
-                scores[q, first:last] = interact(similarities[a:b], offsets, own)
+        similarities = self.compare(queries.rows, documents.rows)  # all pairs of rows
+        for q, (a, b) in enumerate(zip(queries.offsets, queries.offsets[1:])):
+            own = None if weights is None else weights[q]
+            scores[q] = interact(similarities[a:b], documents.offsets, own)
         return scores.clip(0, 1)

@@ -14,7 +14,6 @@ import numpy as np
 from qrr_lib.checks import whole_number
 from qrr_lib.embed.collection import Collection, check_ids
 from qrr_lib.rank.metrics import Run, best_first
-from qrr_lib.rank.states import offsets_of
 
 K1, B = 1.5, 0.75  # how soon repeated words count no more; how much long texts pay
 ENOUGH = 20.0  # BM25 at which words have half a vote
@@ -32,8 +31,7 @@ class BM25:
     def __init__(self, stem: bool = True):
         self.stem = stem
         self.ids: list[str] = []
-        self._words = np.zeros(0, dtype=np.uint32)  # of all documents, by number
-        self._offsets = offsets_of([])  # document i: _offsets[i] … _offsets[i + 1] − 1
+        self._texts: list[np.ndarray] = []  # the words of each document, by number
         self._index = None
 
     def __len__(self) -> int:
@@ -71,10 +69,8 @@ class BM25:
         ids, texts = self.check(ids, texts)
         numbers = self._numbers(texts, update=True)
         self.ids += ids
-        new = [np.asarray(words, dtype=np.uint32) for words in numbers]
-        self._words = np.concatenate([self._words, *new])
-        lengths = [*np.diff(self._offsets), *map(len, new)]
-        self._offsets, self._index = offsets_of(lengths), None
+        self._texts += [np.asarray(words, dtype=np.uint32) for words in numbers]
+        self._index = None
 
     def check(self, ids, texts) -> tuple[list[str], list[str]]:
         """Both as lists; raises what `add` raises."""
@@ -100,8 +96,7 @@ class BM25:
         are fewer documents, and Q lists of ids. A document that shares no word with the
         query is not found: lists are then shorter and scores end in -inf.
         """
-        whole_number("k", k)
-        k = min(int(k), len(self))
+        k = min(whole_number("k", k), len(self))
         scores = np.full((len(texts), k), -np.inf, dtype=np.float32)
         found = []
         for line, asked in zip(scores, self._numbers(texts, update=False)):
@@ -118,18 +113,17 @@ class BM25:
         """
         index = self._built()
         postings = index.scores.values() if index else []
-        parts = [self._words, self._offsets, *map(np.asarray, postings)]
-        return sum(part.nbytes for part in parts)
+        return sum(np.asarray(part).nbytes for part in [*self._texts, *postings])
 
     def _built(self):
         """bm25s's index of all documents; None if they have no words."""
-        if self._index is None and len(self._words):
+        if self._index is None and any(map(len, self._texts)):
             import bm25s
 
-            texts = np.split(self._words, self._offsets[1:-1])
+            words = [text.tolist() for text in self._texts]
+            corpus = words, self._tokenizer.get_vocab_dict()
             self._index = bm25s.BM25(k1=K1, b=B)
-            names = self._tokenizer.get_vocab_dict()
-            self._index.index(([t.tolist() for t in texts], names), show_progress=False)
+            self._index.index(corpus, show_progress=False)
         return self._index
 
     def _all_scores(self, asked: list[int]) -> np.ndarray:
@@ -151,8 +145,8 @@ class BM25:
         """
         signal = np.zeros(rows.shape, dtype=np.float32)
         for line, row, asked in zip(signal, rows, self._numbers(texts, update=False)):
-            bounds = [slice(*self._offsets[r : r + 2]) for r in row[row >= 0]]
-            line[row >= 0] = words_signal(asked, [self._words[own] for own in bounds])
+            found = [self._texts[r] for r in row[row >= 0]]
+            line[row >= 0] = words_signal(asked, found)
         return signal
 
 

@@ -14,6 +14,7 @@ import logging
 import os
 import tempfile
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -55,7 +56,7 @@ def export_onnx(head: torch.nn.Module, path: str | os.PathLike) -> Path:
         )
     program = _traced(head, vectors[:2])
     circuit = getattr(head, "circuit", None) or Circuit()
-    about = {"kind": "angles", "embedding_dim": dim, "circuit": circuit.to_dict()}
+    about = {"kind": "angles", "embedding_dim": dim, "circuit": asdict(circuit)}
     program.model.metadata_props["qrr"] = json.dumps(about)
     with atomic_path(path) as partial:
         program.save(partial)

@@ -16,6 +16,7 @@ import json
 import math
 import statistics
 import time
+from dataclasses import asdict
 from datetime import date
 
 import torch
@@ -90,7 +91,7 @@ def main() -> None:
     torch.set_num_threads(1)
     cases = []
     for circuit in CIRCUITS:
-        cases.append(circuit.to_dict() | {"slower_without": ratios(circuit)})
+        cases.append(asdict(circuit) | {"slower_without": ratios(circuit)})
         print(cases[-1], flush=True)
     results = {
         "about": "a training step with autograd's own gradient, in multiples of ours",

@@ -16,14 +16,11 @@ with a thousand small states, PyTorch's fixed cost per operation counts as much 
 arithmetic.
 """
 
-from functools import lru_cache
-from itertools import takewhile
-
 import torch
 
 from qrr_lib.encode.backends.gradients import BatchFirst, SumOfProducts, apply
 from qrr_lib.encode.backends.torch import entangle
-from qrr_lib.encode.circuit import Circuit, Gate
+from qrr_lib.encode.circuit import Circuit
 
 # of states computed at a time: bounds the memory, and keeps the processor busy
 BLOCK_BYTES = 2**23
@@ -38,8 +35,14 @@ def encode(
     float32 angles.
 
     `chunk_size` states are computed at a time (None: about 8 MB of them); the result
-    does not depend on it.
+    does not depend on it. NotImplementedError for a subclass of `Circuit`, whose gates
+    may be others than this program describes.
     """
+    if type(circuit) is not Circuit:
+        raise NotImplementedError(
+            f"the gates of a {type(circuit).__name__} may be others than those of a "
+            "Circuit: take another backend"
+        )
     angles = angles if angles.dtype == torch.float64 else angles.float()
     size = chunk_size or default_chunk(circuit)
     if torch.is_grad_enabled() and angles.requires_grad:
@@ -68,62 +71,22 @@ def _encode_block(
     angles: torch.Tensor, circuit: Circuit, out: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Encode one block of the batch, into `out` if given."""
-    n, gates = circuit.n_qubits, entangling_gates(circuit)
+    n, pairs = circuit.n_qubits, circuit.entangling_pairs()
     if circuit.angle_shape == (1, 1, 2):
         return _copy(one_qubit(angles), out)
     tables = qubit_tables(angles, circuit)
     if n == 1:
         return _batch_first(tables.flatten(0, 3), out)
     left, right = _halves(tables)
-    if len(gates) == n - 1:
+    if len(pairs) == n - 1:
         # an open chain: no bit arrives on the left, and those that leave are summed
         left, right = left[:, :1], right.sum(2, keepdim=True)
-    if not (gates and circuit.trailing):
+    if not (pairs and circuit.trailing):
         return _close(left, right, out)
-    order, signs = entangler_action(circuit)
-    state = _close(left, right)[:, order.to(angles.device)] * signs.to(angles)
+    state = _close(left, right)
+    for gate in list(circuit.gates())[-len(pairs) :]:
+        state = entangle(state, gate.name, *gate.qubits)
     return _copy(state, out)
-
-
-@lru_cache(maxsize=64)
-def entangling_gates(circuit: Circuit) -> tuple[Gate, ...]:
-    """The gates between two layers, as the circuit's list has them: none, n − 1 in a
-    chain of neighbours, or n in a ring.
-
-    Raises NotImplementedError for any other list than RY, then RZ on each qubit and
-    between layers the same chain (CZ or CNOT) or ring (CZ): the tensor program
-    describes no other.
-    """
-    n, gates = circuit.n_qubits, list(circuit.gates())
-    block = list(takewhile(lambda gate: gate.angle is None, gates[2 * n :]))
-    expected = []
-    for layer in range(circuit.n_layers):
-        for q in range(n):
-            expected.append(Gate("ry", (q,), (layer, q, 0)))
-            expected.append(Gate("rz", (q,), (layer, q, 1)))
-        if layer < circuit.n_layers - 1 or circuit.trailing:
-            expected.extend(block)
-    chain = [(q, q + 1) for q in range(n - 1)]
-    cz, cnot = ([Gate(name, pair) for pair in chain] for name in ("cz", "cnot"))
-    ring = [*cz, Gate("cz", (n - 1, 0))]
-    if gates != expected or block not in ([], cz, cnot, ring):
-        raise NotImplementedError(
-            f"the gates of {circuit} are not RY, then RZ on each qubit, and between "
-            "layers the same chain or ring of neighbours: take another backend"
-        )
-    return tuple(block)
-
-
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)  # kept and used again, with gradients too
-def entangler_action(circuit: Circuit) -> tuple[torch.Tensor, torch.Tensor]:
-    """Run the gates between two layers on the numbers 1 … 2**n in place of amplitudes,
-    and read off what they do: new amplitude j is signs[j] times old amplitude order[j].
-    """
-    numbers = torch.arange(1.0, 2**circuit.n_qubits + 1).unsqueeze(0)
-    for gate in entangling_gates(circuit):
-        numbers = entangle(numbers, gate.name, *gate.qubits)
-    return numbers[0].abs().long() - 1, numbers[0].sign()
 
 
 def one_qubit(angles: torch.Tensor) -> torch.Tensor:
@@ -140,15 +103,15 @@ def qubit_tables(angles: torch.Tensor, circuit: Circuit) -> torch.Tensor:
     """(B, L, n, 2) angles → the qubits' tables T[s, in, out, q, b]; the bonds `in`,
     `out` have 2**(L-1) values, or 1.
     """
-    gates = entangling_gates(circuit)
+    entangled = bool(circuit.entangling_pairs())
     first, *later = rotations(angles).unbind(2)  # L times (s', s, n, B)
     table = first.unbind(1)[0][:, None, None]  # RZ·RY|0⟩: (s, 1, 1, n, B)
     for turn in later:
-        if not gates:  # T'[s'] = Σ turn[s', s]·T[s]
+        if not entangled:  # T'[s'] = Σ turn[s', s]·T[s]
             table = apply(SumOfProducts, turn[:, :, None, None], table.unsqueeze(0), 1)
             continue
         zero, one = table.unbind()  # where a 1 arrives, s flips or a sign changes
-        changed = [one, zero] if gates[0].name == "cnot" else [zero, -one]
+        changed = [one, zero] if circuit.entangler == "cnot_chain" else [zero, -one]
         table = torch.stack([zero, one, *changed]).unflatten(0, (2, 2))
         table = table.transpose(1, 2)[None, None]  # (1, 1, x_left, in, x, out, n, B)
         turn = turn[None, :, None, None, :, None]  # (1, s', 1, 1, x, 1, n, B)
