@@ -1,6 +1,6 @@
 """Checks at the edge: what comes from a reader is looked at once, and then trusted."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 
 def whole_number(name: str, value, least: int = 1) -> int:
@@ -14,6 +14,15 @@ def whole_number(name: str, value, least: int = 1) -> int:
             f"{name} must be a whole number from {least} up, not {value!r}"
         )
     return int(value)
+
+
+def one_of(what: str, value, choices: Collection[str]) -> str:
+    """The value; ValueError unless it is one of the choices."""
+    if value not in choices:
+        raise ValueError(
+            f"unknown {what} {value!r}; choose one of {', '.join(choices)}"
+        )
+    return value
 
 
 def checked_queries(queries: Mapping[str, str]) -> list[str]:

@@ -22,8 +22,7 @@ from qrr_lib.encode.angles import load_source
 from qrr_lib.encode.formulas import pauli_features
 from qrr_lib.encode.heads import EquatorialHead
 from qrr_lib.files import data_dir
-from qrr_lib.rank.hybrid_index import HybridIndex
-from qrr_lib.rank.one_inner_product import HybridFeatures
+from qrr_lib.rank.one_inner_product import HybridFeatures, HybridIndex
 
 CIRCUITS = [
     Circuit(),

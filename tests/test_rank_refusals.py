@@ -82,8 +82,8 @@ REFUSALS = {
     "NaN": (lambda _: Scorer(HEAD).encode(ROWS * np.nan), "NaN"),
     "similarity": (lambda _: Scorer(HEAD, "cosine"), "unknown similarity 'cosine'"),
     "backend": (lambda _: Scorer(HEAD, backend="cirq"), "unknown backend 'cirq'"),
-    "per": (lambda _: Scorer(HEAD, per="word"), "choose 'text' or 'token'"),
-    "interaction": (lambda _: tokens(HEAD, interaction="min"), "choose max or mean"),
+    "per": (lambda _: Scorer(HEAD, per="word"), "choose one of text, token"),
+    "interaction": (lambda _: tokens(HEAD, interaction="min"), "one of max, mean"),
     "overlap of tokens": (
         lambda _: tokens(QubitMap(6), similarity="overlap"),
         "not compared by 'overlap'",

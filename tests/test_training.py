@@ -436,7 +436,7 @@ REFUSED = {
     ),
     "unknown option": (
         lambda _: quick(small_head(), epoch=3),
-        "takes no 'epoch'; a recipe has epochs, batch_size",
+        "unexpected keyword argument 'epoch'",
     ),
     "other settings": (another_checkpoint, "a training with other settings: delete it"),
     "half a checkpoint": (half_a_checkpoint, "not a readable safetensors file"),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from qrr_lib.checks import whole_number
+from qrr_lib.checks import one_of, whole_number
 
 ENTANGLERS = ("none", "cz_ring", "cnot_chain")
 # of a statevector; product states with one layer take any number of qubits
@@ -57,11 +57,7 @@ class Circuit:
         for name in ("n_qubits", "n_layers"):
             value = whole_number(name, getattr(self, name))
             object.__setattr__(self, name, value)  # the class is frozen
-        if self.entangler not in ENTANGLERS:
-            raise ValueError(
-                f"unknown entangler {self.entangler!r}; choose one of "
-                f"{', '.join(ENTANGLERS)}"
-            )
+        one_of("entangler", self.entangler, ENTANGLERS)
         if self.n_layers > MAX_LAYERS:
             raise ValueError(
                 f"n_layers may be at most {MAX_LAYERS}, not {self.n_layers}"

@@ -10,6 +10,7 @@ of its qubits.
 
 import torch
 
+from qrr_lib.checks import one_of
 from qrr_lib.encode.backends import encode
 from qrr_lib.encode.circuit import MAX_QUBITS, Circuit
 from qrr_lib.encode.formulas import (
@@ -168,11 +169,7 @@ COSINE = Cosine()
 
 def similarity_named(name: str) -> Similarity:
     """Look a similarity up; ValueError lists the names."""
-    if name not in SIMILARITIES:
-        raise ValueError(
-            f"unknown similarity {name!r}; choose one of {', '.join(SIMILARITIES)}"
-        )
-    return SIMILARITIES[name]
+    return SIMILARITIES[one_of("similarity", name, SIMILARITIES)]
 
 
 def has_closed_form(circuit: Circuit) -> bool:

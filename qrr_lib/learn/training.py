@@ -10,7 +10,6 @@ circuit by ordinary autograd.
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 
 from torch import nn
@@ -69,7 +68,7 @@ def train_head(
         document, a dev split that leaks, a similarity that is unknown or does not suit
         the head, or a checkpoint of other settings.
     """
-    recipe = _recipe(recipe)
+    recipe = Recipe(**recipe)
     splits = [train, dev, dev_known or {}]
     splits = [collection.qrels[s] if isinstance(s, str) else s for s in splits]
     _check_splits(collection, *splits)
@@ -86,16 +85,6 @@ def train_head(
     trainer.result.seconds = time.perf_counter() - begun
     trainer.result.use("known" if known else "new")
     return trainer.result
-
-
-def _recipe(options: dict) -> Recipe:
-    """A recipe of options by name; TypeError for a name that it does not have."""
-    known = [f.name for f in fields(Recipe)]
-    for name in options.keys() - known:
-        raise TypeError(
-            f"train_head takes no {name!r}; a recipe has {', '.join(known)}"
-        )
-    return Recipe(**options)
 
 
 def _run(trainer: Trainer, recipe: Recipe, checkpoint, progress: bool) -> None:

@@ -4,8 +4,8 @@ first_stage, faiss_index, recall, words, union: what is worth reranking · state
 encoded texts as ragged rows · codecs: texts to states, one per text or one per token ·
 maxsim, scorer: states compared · mix: the mixed score · ranking: a result that shows
 itself · indexed, reranker, explain: the whole flow · judged: candidates with judgements
-· shipped_vectors: a public collection without its texts · one_inner_product,
-hybrid_index: the same score in one stage · metrics: what an order is worth
+· shipped_vectors: a public collection without its texts · one_inner_product: the same
+score in one stage · metrics: what an order is worth
 """
 
 from qrr_lib.lazy import lazy_names
@@ -27,8 +27,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "ranking": "Ranking",
         "reranker": "Reranker",
         "explain": "TokenMatch",
-        "one_inner_product": "HybridFeatures",
-        "hybrid_index": "HybridIndex",
+        "one_inner_product": "HybridFeatures HybridIndex",
         "metrics": "evaluate per_query read_run relevant unjudged_at",
     },
 )

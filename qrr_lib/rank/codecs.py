@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from qrr_lib.checks import one_of
 from qrr_lib.embed.cache import text_key
 from qrr_lib.embed.embedder import EncodedText
 from qrr_lib.encode.angles import check_vectors, fingerprint
@@ -39,20 +40,10 @@ class TextCodec:
     without_words = {"cosine": 0.5, "states": 0.5}
     with_words = {"cosine": 0.4, "words": 0.2, "states": 0.4}
 
-    def __init__(
-        self,
-        angles,
-        similarity: str = "overlap",
-        backend: str = "torch",
-        circuit: Circuit | None = None,
-    ):
-        if backend not in BACKENDS:
-            raise ValueError(
-                f"unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}"
-            )
-        self.angles, self.backend = angles, backend
+    def __init__(self, angles, similarity: str = "overlap", backend: str = "torch"):
+        self.angles, self.backend = angles, one_of("backend", backend, BACKENDS)
         self.similarity = similarity_named(similarity)
-        self.circuit = circuit or getattr(angles, "circuit", None) or Circuit()
+        self.circuit = getattr(angles, "circuit", None) or Circuit()
         self.similarity.check(self.circuit)
 
     @torch.no_grad()

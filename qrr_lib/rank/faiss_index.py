@@ -13,7 +13,7 @@ PER_CELL = 39  # vectors FAISS wants for each centre that it learns
 CODEWORDS = 256  # what one byte of a PQ code can name
 
 
-def build(kind: str, vectors: np.ndarray, seed: int):
+def build(kind: str, vectors: np.ndarray):
     """Make a FAISS index for vectors like these (N, D): trained, still empty.
 
     Kinds and rules as in `FaissRetriever`. ValueError for too few vectors to train on.
@@ -37,7 +37,7 @@ def build(kind: str, vectors: np.ndarray, seed: int):
         return index
     learners = [index.cp, index.pq.cp] if kind == "ivf_pq" else [index.cp]
     for learner in learners:  # k-means of cells, of codewords
-        learner.seed = seed + 1
+        learner.seed = 1
         learner.niter = 10
         learner.max_points_per_centroid = 64
     index.nprobe = max(8, cells // 64)

@@ -18,7 +18,7 @@ import os
 
 import numpy as np
 
-from qrr_lib.checks import whole_number
+from qrr_lib.checks import one_of, whole_number
 from qrr_lib.embed.collection import check_ids
 from qrr_lib.rank import faiss_index
 from qrr_lib.rank.faiss_index import INDEXES
@@ -34,19 +34,15 @@ class FaissRetriever:
         others. "ivf" looks into the nearest cells only; "ivf_sq8" also stores each
         number in one byte; "ivf_pq" stores a vector in a few bytes; "hnsw" walks a
         graph of links.
-    seed : int
-        Of the learned centres; give the first `add`, which teaches them, everything or
-        a fair sample. (HNSW is repeatable on one thread.)
+
+    The first `add` teaches the IVF kinds their centres: give it everything, or a fair
+    sample. Indexes are repeatable (HNSW on one thread).
     """
 
     words = None  # what scores words: nothing here
 
-    def __init__(self, index: str = "flat", seed: int = 0):
-        if index not in INDEXES:
-            raise ValueError(
-                f"unknown index {index!r}; choose one of {', '.join(INDEXES)}"
-            )
-        self.kind, self.seed = index, seed
+    def __init__(self, index: str = "flat"):
+        self.kind = one_of("index", index, INDEXES)
         self.ids: list[str] = []
         self._index = None
 
@@ -102,7 +98,7 @@ class FaissRetriever:
             raise ValueError(f"{len(ids)} ids for {len(vectors)} vectors")
         check_ids(ids, self.ids)
         if self._index is None:
-            self._index = faiss_index.build(self.kind, vectors, self.seed)
+            self._index = faiss_index.build(self.kind, vectors)
         self._index.add(vectors)
         self.ids += ids
 
@@ -154,7 +150,7 @@ class FaissRetriever:
         """Write index and ids to one file, atomically."""
         if self._index is None:
             raise ValueError("the index is empty: nothing to save")
-        settings = {"kind": self.kind, "seed": self.seed, "ids": self.ids}
+        settings = {"kind": self.kind, "ids": self.ids}
         faiss_index.write(path, self._index, settings)
 
     @classmethod
@@ -164,7 +160,7 @@ class FaissRetriever:
         ValueError if the file is no such file, is cut short or was changed.
         """
         settings, index = faiss_index.read(path)
-        retriever = cls(settings["kind"], settings["seed"])
+        retriever = cls(settings["kind"])
         retriever._index, retriever.ids = index, settings["ids"]
         return retriever
 

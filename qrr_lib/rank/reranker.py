@@ -9,12 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from qrr_lib.checks import checked_queries, whole_number
-from qrr_lib.embed.collection import (
-    Collection,
-    check_ids,
-    documents_of,
-    ids_and_texts,
-)
+from qrr_lib.embed.collection import Collection, check_ids, documents_of, ids_and_texts
 from qrr_lib.rank.explain import TokenMatch, matches
 from qrr_lib.rank.first_stage import FaissRetriever
 from qrr_lib.rank.indexed import IndexedDocuments

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from qrr_lib.checks import one_of
 from qrr_lib.rank.codecs import CODECS
 from qrr_lib.rank.maxsim import max_sim, mean_sim
 from qrr_lib.rank.states import States
@@ -32,9 +33,8 @@ class Scorer:
         for tokens). None takes "overlap" for texts, "local_fidelity" for tokens.
     per : {"text", "token"}
         What has a state of its own.
-    backend, circuit
-        For texts: who computes the states (see `encode`), and a circuit in place of the
-        angle source's own.
+    backend : str
+        For texts: who computes the states (see `encode`).
     interaction : {"max", "mean"}
         What a token of the query takes from a document: its best token, or the mean
         over all (for comparison: it behaves like a pooled vector).
@@ -56,14 +56,11 @@ class Scorer:
         idf: bool = True,
         **options,
     ):
-        if per not in CODECS:
-            raise ValueError(f"unknown per={per!r}; choose 'text' or 'token'")
-        if interaction not in INTERACTIONS:
-            raise ValueError(f"unknown interaction {interaction!r}; choose max or mean")
         if similarity is not None:
             options["similarity"] = similarity
-        self.codec = CODECS[per](angles, **options)
-        self.interaction, self.idf = interaction, idf
+        self.codec = CODECS[one_of("per", per, CODECS)](angles, **options)
+        self.interaction = one_of("interaction", interaction, INTERACTIONS)
+        self.idf = idf
 
     @property
     def angles(self):

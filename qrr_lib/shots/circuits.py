@@ -16,8 +16,9 @@ from qiskit.transpiler import generate_preset_pass_manager
 from qiskit_aer import AerSimulator
 from qiskit_aer.primitives import SamplerV2
 
+from qrr_lib.checks import whole_number
 from qrr_lib.encode.circuit import Circuit
-from qrr_lib.shots.estimates import check_generator, check_method, check_shots
+from qrr_lib.shots.estimates import check_generator, check_method
 
 
 def prepare(circuit: Circuit, angles, start: int) -> list[tuple]:
@@ -103,7 +104,7 @@ def measure_pairs(
     {"fidelity": (N,)} and, for compute–uncompute, "qubits": (N, n), the
     share of zeros of every qubit, whose mean is the local fidelity.
     """
-    check_shots(shots)
+    whole_number("shots", shots)
     sampler = _sampler(sampler, check_generator(rng))
     whole, first, second = pair_circuit(circuit, method)
     query, documents = _checked(query_angles, document_angles, circuit)
@@ -123,7 +124,7 @@ def measure_pairs_pennylane(
     """
     import pennylane as qml
 
-    check_shots(shots)
+    whole_number("shots", shots)
     query, documents = _checked(query_angles, document_angles, circuit)
     a, b = query[0], np.moveaxis(documents, 0, -1)  # (L, n, 2) and (L, n, 2, N)
     gates, wires, measured = pair_gates(circuit, method, a, b)

@@ -17,6 +17,8 @@ can be drawn without a circuit: `sample_fidelity` does that. The circuits are in
 
 import numpy as np
 
+from qrr_lib.checks import one_of, whole_number
+
 # s of each method: P = (F + s − 1)/s and so F̂ = s·share − (s − 1)
 METHODS = {"compute_uncompute": 1, "swap_test": 2}
 
@@ -37,20 +39,7 @@ def check_generator(rng) -> np.random.Generator:
 
 def check_method(method: str) -> int:
     """Return s of a method; ValueError for anything but the names in METHODS."""
-    if method not in METHODS:
-        names = ", ".join(METHODS)
-        raise ValueError(f"unknown method {method!r}; choose one of {names}")
-    return METHODS[method]
-
-
-def check_shots(shots: int, message: str = "") -> int:
-    """Return a number of shots as int; ValueError unless it is a whole number from 1
-    up.
-    """
-    if isinstance(shots, bool) or not isinstance(shots, (int, np.integer)) or shots < 1:
-        wrong = f"shots must be a whole number from 1 up, not {shots!r}"
-        raise ValueError(message or wrong)
-    return int(shots)
+    return METHODS[one_of("method", method, METHODS)]
 
 
 def zero_probability(fidelity, method: str = "compute_uncompute") -> np.ndarray:
@@ -72,7 +61,7 @@ def estimate_variance(
     test; derived in lesson 12.
     """
     p = zero_probability(fidelity, method)
-    return METHODS[method] ** 2 * p * (1 - p) / check_shots(shots)
+    return METHODS[method] ** 2 * p * (1 - p) / whole_number("shots", shots)
 
 
 def sample_fidelity(
@@ -85,7 +74,7 @@ def sample_fidelity(
     estimates may be negative, as on a device.
     """
     s, p = check_method(method), zero_probability(fidelity, method)
-    share = check_generator(rng).binomial(check_shots(shots), p) / shots
+    share = check_generator(rng).binomial(whole_number("shots", shots), p) / shots
     return s * share - (s - 1)
 
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qrr_lib.shots.estimates import check_generator, check_shots
+from qrr_lib.checks import one_of, whole_number
+from qrr_lib.shots.estimates import check_generator
 
 
 def shot_order(scores, rng: np.random.Generator) -> np.ndarray:
@@ -60,8 +61,8 @@ def spend_evenly(
     // K shots. `measure` as in `spend_by_halving`.
     """
     lists, count = shape
-    wrong = f"a budget of {budget} shots is less than one for each of {count} documents"
-    each = check_shots(budget // count, wrong)
+    name = f"the shots of each of {count} documents, from a budget of {budget},"
+    each = whole_number(name, budget // count)
     rows = np.tile(np.arange(count), (lists, 1))
     estimates = np.asarray(measure(rows, each), dtype=float)
     return Allocation(estimates, np.full(shape, each), shot_order(estimates, rng))
@@ -99,19 +100,18 @@ def spend_by_halving(
     12.
     """
     lists, count = shape
-    if rule not in ("boundary", "worst"):
-        raise ValueError(f"unknown rule {rule!r}; choose 'boundary' or 'worst'")
+    one_of("rule", rule, ("boundary", "worst"))
     if not 1 <= k < count:
         raise ValueError(
             f"k must lie between 1 and one less than the number of documents, {count}; "
             f"got {k}"
         )
     sizes = round_sizes(count, max(2, k // 4) if rule == "boundary" else 2 * k)
-    wrong = (
-        f"a budget of {budget} shots gives no shot to each of {count} documents in "
-        f"each of {len(sizes)} rounds"
+    name = (
+        f"the shots of each of {count} documents in each of {len(sizes)} rounds, from "
+        f"a budget of {budget},"
     )
-    check_shots(budget // len(sizes) // count, wrong)
+    whole_number(name, budget // len(sizes) // count)
     sums, shots = np.zeros(shape), np.zeros(shape, dtype=int)
     rows = np.tile(np.arange(count), (lists, 1))  # (R, m): still undecided
     for size in sizes:

@@ -4,7 +4,7 @@ result (lesson 03).
 
 import importlib
 
-from qrr_lib.checks import whole_number
+from qrr_lib.checks import one_of, whole_number
 from qrr_lib.encode.circuit import MAX_QUBITS, Circuit
 
 BACKENDS = {  # name: module here, and what its `encode` takes besides
@@ -46,10 +46,7 @@ def encode(
     """
     import torch  # here: the name is also that of a module of this package
 
-    if backend not in BACKENDS:
-        raise ValueError(
-            f"unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}"
-        )
+    name, options = BACKENDS[one_of("backend", backend, BACKENDS)]
     angles, n = torch.as_tensor(angles), circuit.n_qubits
     if tuple(angles.shape[1:]) != circuit.angle_shape:
         raise ValueError(
@@ -63,7 +60,6 @@ def encode(
         )
     if chunk_size is not None:
         chunk_size = whole_number("chunk_size", chunk_size)
-    name, options = BACKENDS[backend]
     module = importlib.import_module(f"qrr_lib.encode.backends.{name}")
     if backend == "torch":
         return module.encode(angles, circuit, chunk_size)
