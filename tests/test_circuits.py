@@ -17,7 +17,7 @@ from qrr_lib.encode.backends import encode, gradients
 from qrr_lib.encode.backends import pennylane as pennylane_encoder
 from qrr_lib.encode.backends import qiskit as qiskit_encoder
 from qrr_lib.encode.backends import torch as plain_encoder
-from qrr_lib.encode.backends.tensor_program import default_chunk
+from qrr_lib.encode.backends.tensor_program import states_at_a_time
 from qrr_lib.encode.circuit import ENTANGLERS, Circuit
 from qrr_lib.encode.formulas import (
     bloch_vectors,
@@ -185,30 +185,22 @@ def test_any_v2_estimator_will_do():
 # batches and memory
 
 
-@PROPERTY
-@given(circuits(max_qubits=7), st.integers(1, 9), st.integers(1, 9), seeds)
-def test_chunked_equals_unchunked(circuit, batch, chunk_size, seed):
-    angles = some_angles(circuit, batch, seed, torch.float32)
+@pytest.mark.parametrize(
+    "circuit", [Circuit(9), Circuit(7, 4, "cz_ring"), Circuit(8, 2, "cnot_chain", True)]
+)
+def test_a_batch_too_large_for_one_go_gives_the_states_of_its_parts(circuit):
+    angles = some_angles(circuit, states_at_a_time(circuit) + 3, 5, torch.float32)
+    halves = angles.split(len(angles) // 2)
     weights = torch.linspace(-1, 1, 2**circuit.n_qubits)
-    results, slopes = [], []
-    for size in (chunk_size, batch):
-        with torch.no_grad():
-            results.append(encode(angles, circuit, chunk_size=size))
-        leaf = angles.clone().requires_grad_()
-        states = encode(leaf, circuit, chunk_size=size)
-        (states.abs() ** 2 @ weights).sum().backward()
-        results.append(states.detach())
-        slopes.append(leaf.grad)
-    assert all(apart(states, results[0]) < 1e-6 for states in results)
+    apart_too = torch.cat([encode(half, circuit) for half in halves])
+    assert apart(encode(angles, circuit), apart_too) < 1e-6
+    slopes = []
+    for parts in ([angles], halves):
+        leaves = [part.clone().requires_grad_() for part in parts]
+        for leaf in leaves:
+            (encode(leaf, circuit).abs() ** 2 @ weights).sum().backward()
+        slopes.append(torch.cat([leaf.grad for leaf in leaves]))
     assert apart(*slopes) < 1e-5
-
-
-@pytest.mark.parametrize("backend", BACKENDS[1:])
-def test_the_other_backends_chunk_too(backend):
-    circuit = Circuit(3, 2, "cnot_chain")
-    angles = some_angles(circuit, 5, 3)
-    chunked = encode(angles, circuit, backend, chunk_size=2)
-    assert torch.equal(chunked, encode(angles, circuit, backend))
 
 
 BATCHED = [Circuit(), Circuit(2, 2, "cz_ring"), Circuit(5, 3, "cnot_chain", True)]
@@ -229,11 +221,11 @@ def test_an_empty_batch_has_a_gradient():
     assert angles.grad.shape == angles.shape
 
 
-def test_default_chunks_are_bounded():
+def test_no_more_than_8_megabytes_of_states_are_computed_at_a_time():
     for n in range(1, 13):
         for layers in range(1, 5):
-            chunk = default_chunk(Circuit(n, layers, "cz_ring"))
-            assert 1 <= chunk <= 8192 and chunk * 2**n * 8 <= 2**23
+            count = states_at_a_time(Circuit(n, layers, "cz_ring"))
+            assert 1 <= count <= 8192 and count * 2**n * 8 <= 2**23
 
 
 def test_product_states_take_any_number_of_qubits():
@@ -495,12 +487,6 @@ REFUSED = {
     "5 layers": (lambda: Circuit(1, 5), "n_layers may be at most 4"),
     "entangler": (lambda: Circuit(2, 1, "cz"), "unknown entangler 'cz'; choose one of"),
     "entangled": (lambda: Circuit(13, 2, "cz_ring"), "at most 12 are allowed"),
-} | {
-    f"chunks of {size}": (
-        lambda size=size: encode(ONE, Circuit(), chunk_size=size),
-        "chunk_size must be a whole number",
-    )
-    for size in (0, -1, 2.5)
 }
 
 

@@ -62,13 +62,6 @@ def _cells(kind: str, n: int) -> int:
     return cells
 
 
-def size_in_bytes(index) -> int:
-    """Bytes of an index as written to disk."""
-    import faiss
-
-    return len(faiss.serialize_index(index))
-
-
 def write(path: str | os.PathLike, index, settings: dict) -> None:
     """Write an index and its settings to one safetensors file, atomically."""
     import faiss

@@ -144,7 +144,9 @@ class FaissRetriever:
 
     def size_in_bytes(self) -> int:
         """Bytes of the FAISS index on disk, ids not counted; 0 before `add`."""
-        return 0 if self._index is None else faiss_index.size_in_bytes(self._index)
+        import faiss
+
+        return 0 if self._index is None else len(faiss.serialize_index(self._index))
 
     def save(self, path: str | os.PathLike) -> None:
         """Write index and ids to one file, atomically."""

@@ -4,7 +4,7 @@ result (lesson 03).
 
 import importlib
 
-from qrr_lib.checks import one_of, whole_number
+from qrr_lib.checks import one_of
 from qrr_lib.encode.circuit import MAX_QUBITS, Circuit
 
 BACKENDS = {  # name: module here, and what its `encode` takes besides
@@ -15,9 +15,7 @@ BACKENDS = {  # name: module here, and what its `encode` takes besides
 }
 
 
-def encode(
-    angles, circuit: Circuit, backend: str = "torch", chunk_size: int | None = None
-):
+def encode(angles, circuit: Circuit, backend: str = "torch"):
     """Encode angles as states.
 
     Parameters
@@ -27,10 +25,8 @@ def encode(
     circuit : Circuit
         At most 12 qubits here: a state has 2**n amplitudes.
     backend : {"torch", "qiskit", "pennylane", "lightning"}
-    chunk_size : int or None
-        How many states to compute at a time, which bounds the memory beyond the result.
-        None: "torch" takes what fits in the processor's cache, the others the whole
-        batch.
+        "torch" computes what fits in the processor's cache at a time, which bounds the
+        memory beyond the result; the others compute the whole batch at once.
 
     Returns
     -------
@@ -41,8 +37,7 @@ def encode(
     Raises
     ------
     ValueError
-        Unknown backend, angles of another shape than the circuit's, too many qubits, or
-        a chunk_size below 1.
+        Unknown backend, angles of another shape than the circuit's, or too many qubits.
     """
     import torch  # here: the name is also that of a module of this package
 
@@ -58,12 +53,7 @@ def encode(
             f"a state of {n} qubits has 2**{n} amplitudes: use bloch_vectors, which "
             "describes a product state with 3 numbers a qubit"
         )
-    if chunk_size is not None:
-        chunk_size = whole_number("chunk_size", chunk_size)
     module = importlib.import_module(f"qrr_lib.encode.backends.{name}")
-    if backend == "torch":
-        return module.encode(angles, circuit, chunk_size)
-    if len(angles) == 0:
+    if len(angles) == 0 and backend != "torch":
         return torch.zeros(0, 2**n, dtype=torch.complex128)
-    blocks = angles.split(chunk_size or len(angles))
-    return torch.cat([module.encode(block, circuit, **options) for block in blocks])
+    return module.encode(angles, circuit, **options)

@@ -28,15 +28,12 @@ BLOCK_BYTES = 2**23
 SMALL_STATE = 16
 
 
-def encode(
-    angles: torch.Tensor, circuit: Circuit, chunk_size: int | None = None
-) -> torch.Tensor:
+def encode(angles: torch.Tensor, circuit: Circuit) -> torch.Tensor:
     """(B, L, n, 2) angles → (B, 2**n) complex states, differentiable; complex64 for
     float32 angles.
 
-    `chunk_size` states are computed at a time (None: about 8 MB of them); the result
-    does not depend on it. NotImplementedError for a subclass of `Circuit`, whose gates
-    may be others than this program describes.
+    About 8 MB of states are computed at a time. NotImplementedError for a subclass of
+    `Circuit`, whose gates may be others than this program describes.
     """
     if type(circuit) is not Circuit:
         raise NotImplementedError(
@@ -44,7 +41,7 @@ def encode(
             "Circuit: take another backend"
         )
     angles = angles if angles.dtype == torch.float64 else angles.float()
-    size = chunk_size or default_chunk(circuit)
+    size = states_at_a_time(circuit)
     if torch.is_grad_enabled() and angles.requires_grad:
         blocks = [_encode_block(block, circuit) for block in angles.split(size)]
         return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
@@ -57,9 +54,9 @@ def encode(
     return states
 
 
-def default_chunk(circuit: Circuit) -> int:
-    """How many states to compute at a time: about 8 MB of result, fewer where the
-    tables are larger than the state.
+def states_at_a_time(circuit: Circuit) -> int:
+    """How many states make about 8 MB of result; fewer where the tables are larger
+    than the state.
     """
     bond = 1 if circuit.is_product else 2 ** (circuit.n_layers - 1)
     half_a_state = 2 ** ((circuit.n_qubits + 1) // 2)
