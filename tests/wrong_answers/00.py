@@ -38,7 +38,17 @@ def ranks_before(scores):
     return (np.argsort(scores, kind="stable")[::-1] + 1).tolist()
 
 
-# %% exercise 3, wrong 1: must say "a word of the question"
+# %% exercise 2, wrong 5: must say "equal ones lost their old order"
+def ranks_before(scores):
+    return (np.argsort(-scores) + 1).tolist()
+
+
+# %% exercise 2, wrong 6: must say "ranks are wanted, you gave the scores"
+def ranks_before(scores):
+    return sorted(scores, reverse=True)
+
+
+# %% exercise 3, wrong 1: must say "is not yet the word"
 def deciding_word(words, a, b):
     return int((a.max(axis=1) - b.max(axis=1)).argmax())
 

@@ -12,6 +12,21 @@ def pool_words(token_vectors, mask):
     weights[:, [0, -1]] = 0
     return (np.asarray(token_vectors) * weights[:, :, None]).sum(axis=1) / weights.sum(axis=1, keepdims=True)
 
+# %% exercise 1, wrong 3: must say "find the last real token before"
+def pool_words(token_vectors, mask):
+    weights = mask.astype(float)
+    weights[:, 0] = 0
+    last = weights.sum(axis=1).astype(int) - 1
+    weights[np.arange(len(weights)), last] = 0
+    return (token_vectors * weights[:, :, None]).sum(axis=1) / weights.sum(axis=1)[:, None]
+
+# %% exercise 1, wrong 4: must say "are all three in the sum"
+def pool_words(token_vectors, mask):
+    weights = mask.astype(float)
+    weights[:, 0] = 0
+    weights[:, mask.sum(axis=1) - 1] = 0
+    return (token_vectors * weights[:, :, None]).sum(axis=1) / weights.sum(axis=1)[:, None]
+
 # %% exercise 2, wrong 1: must say "compare the function with itself, not with a mean"
 def lets_padding_in(pool):
     vectors, mask = np.arange(12.0).reshape(1, 4, 3), np.array([[1, 1, 0, 0]])
@@ -47,6 +62,20 @@ def lets_padding_in(pool):
     vectors, mask = np.arange(12.0).reshape(1, 4, 3), np.array([[1, 1, 0, 0]])
     np.allclose(pool(vectors, mask), pool(vectors + 1, mask))
 
+# %% exercise 2, wrong 6: must say "do you change something, and in a copy"
+def lets_padding_in(pool):
+    vectors, mask = np.arange(12.0).reshape(1, 4, 3), np.array([[1, 1, 0, 0]])
+    changed = vectors
+    changed[mask == 0] = 1e6
+    return not np.allclose(pool(changed, mask), pool(vectors, mask))
+
+# %% exercise 2, wrong 7: must say "must be True or False, you gave a ndarray"
+def lets_padding_in(pool):
+    vectors, mask = np.arange(12.0).reshape(1, 4, 3), np.array([[1, 1, 0, 0]])
+    changed = vectors.copy()
+    changed[mask == 0] = 1e6
+    return pool(changed, mask) != pool(vectors, mask)
+
 # %% exercise 3, wrong 1: must say "leave it out"
 def neighbours(vectors, row, k):
     return np.argsort(-(vectors @ vectors[row]))[:k]
@@ -54,6 +83,15 @@ def neighbours(vectors, row, k):
 # %% exercise 3, wrong 2: must say "remove `row` by its number, not by its place"
 def neighbours(vectors, row, k):
     return np.argsort(-(vectors @ vectors[row]), kind="stable")[1:k + 1]
+
+# %% exercise 3, wrong 3: must say "remove `row` first, then keep k"
+def neighbours(vectors, row, k):
+    order = np.argsort(-(vectors @ vectors[row]))[:k]
+    return order[order != row]
+
+# %% exercise 3, wrong 4: must say "are these the cosines?"
+def neighbours(vectors, row, k):
+    return np.sort(vectors @ vectors[row])[::-1][1 : k + 1]
 
 # %% exercise 4, wrong 1: must say "count rows × width, padding included"
 def budget_batches(lengths, budget):
@@ -73,6 +111,26 @@ def budget_batches(lengths, budget):
             batches[-1].append(i)
         else:
             batches.append([i])
+    return batches
+
+# %% exercise 4, wrong 3: must say "is the last batch there"
+def budget_batches(lengths, budget):
+    batches, batch = [], []
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if batch and (len(batch) + 1) * lengths[batch[0]] > budget:
+            batches.append(batch)
+            batch = []
+        batch.append(i)
+    return batches
+
+# %% exercise 4, wrong 4: must say "must give [[0], [1]], got [[], [0], [1]]"
+def budget_batches(lengths, budget):
+    batches = [[]]
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        batch = batches[-1]
+        if (len(batch) + 1) * lengths[batch[0] if batch else i] > budget:
+            batches.append([])
+        batches[-1].append(i)
     return batches
 
 # %% exercise 5, wrong 1: must say "compare whole words"
@@ -106,3 +164,9 @@ def misled(word, queries, query_vectors, passage_vectors, passage_fields, right_
 
     has = np.array([word in re.findall("[a-z]+", text.lower()) for text in queries])
     return wrong[has].sum(), has.sum()
+
+# %% exercise 5, wrong 5: must say "did you count those that land in the right field?"
+def misled(word, queries, query_vectors, passage_vectors, passage_fields, right_fields):
+    right = passage_fields[(query_vectors @ passage_vectors.T).argmax(axis=1)] == right_fields
+    has = np.array([word in re.findall(r"[a-z]+", text.lower()) for text in queries])
+    return (right[has].sum(), has.sum()), (right[~has].sum(), (~has).sum())

@@ -107,3 +107,52 @@ def judge(encoder, linear, inspired):
 # %% exercise 5, wrong 5: must say "give the letters as a set"
 def judge(encoder, linear, inspired):
     return (linear - inspired) / (encoder + linear), "AD"
+
+
+# %% exercise 1, wrong 4: must say "is θ the first of the two"
+def bloch_from_angles(angles):
+    gamma, theta = angles.unbind(-1)
+    return torch.stack([theta.sin() * gamma.cos(), theta.sin() * gamma.sin(), theta.cos()], dim=-1)
+
+
+# %% exercise 2, wrong 5: must say "compared with 1 up to rounding"
+def same_state(first, second):
+    return bool((first.conj() * second).sum().abs() == 1)
+
+
+# %% exercise 2, wrong 6: must say "compare the size of the inner product"
+def same_state(first, second):
+    return bool(abs((first.conj() * second).sum() - 1) < 1e-5)
+
+
+# %% exercise 3, wrong 4: must say "are both differences in degrees"
+def hidden_neighbours(angles, near=15.0, far=60.0):
+    points = bloch_vectors(angles[:, None, None])[:, 0]
+    apart = (points @ points.T).clamp(-1, 1).arccos()
+    differ = (angles[:, 1][:, None] - angles[:, 1]).abs()
+    hidden = (apart <= near) & (differ > far)
+    return [(i, j) for i, j in hidden.nonzero().tolist() if i < j]
+
+
+# %% exercise 3, wrong 5: must say "an angle on the sphere, in degrees"
+def hidden_neighbours(angles, near=15.0, far=60.0):
+    points = bloch_vectors(angles[:, None, None])[:, 0]
+    cosine = points @ points.T
+    differ = (angles[:, 1].rad2deg()[:, None] - angles[:, 1].rad2deg()).abs()
+    hidden = (cosine <= near) & (differ > far)
+    return [(i, j) for i, j in hidden.nonzero().tolist() if i < j]
+
+
+# %% exercise 5, wrong 6: must say "divided by encoder and head"
+def judge(encoder, linear, inspired):
+    return (linear - inspired) / encoder, {"A", "D"}
+
+
+# %% exercise 5, wrong 7: must say "give two things"
+def judge(encoder, linear, inspired):
+    return (linear - inspired) / (encoder + linear)
+
+
+# %% exercise 5, wrong 8: must say "saves 5 of"
+def judge(encoder, linear, inspired):
+    return (LINEAR - INSPIRED) / (ENCODER + LINEAR), {"A", "D"}

@@ -13,9 +13,14 @@ def undo(theta, gamma):
     ry(-theta) @ rz(-gamma)
 
 
-# %% exercise 1, wrong 4: must say "what was done last has to be undone first"
+# %% exercise 1, wrong 4: must say "undo the turn by γ"
 def undo(theta, gamma):
     return ry(-theta)
+
+
+# %% exercise 1, wrong 5: must say "undo the turn by γ"
+def undo(theta, gamma):
+    return (rz(gamma) @ ry(theta)).T
 
 
 # %% exercise 2, wrong 1: must say "compare with both before you answer"
@@ -45,6 +50,13 @@ def bit_order(state, theta_0, theta_1):
     return 0 if abs(state[1]) < abs(state[2]) else 1
 
 
+# %% exercise 2, wrong 5: must say "are the angles halved"
+def bit_order(state, theta_0, theta_1):
+    zero, one = np.array([np.cos(theta_0), np.sin(theta_0)]), np.array([np.cos(theta_1), np.sin(theta_1)])
+    first, last = np.allclose(state, np.kron(zero, one)), np.allclose(state, np.kron(one, zero))
+    return "first" if first and not last else "last" if last and not first else "cannot tell"
+
+
 # %% exercise 3, wrong 1: must say "largest fidelity first"
 def rank_by_twin(question, passages):
     n = torch.stack([passages[:, 0].sin() * passages[:, 1].cos(), passages[:, 0].sin() * passages[:, 1].sin(), passages[:, 0].cos()], -1)
@@ -68,6 +80,21 @@ def rank_by_twin(question, passages):
 # %% exercise 3, wrong 4: must say "return a list of rows"
 def rank_by_twin(question, passages):
     return passages[:, 0].argsort()
+
+
+# %% exercise 3, wrong 5: must say "whole angles"
+def rank_by_twin(question, passages):
+    def point(angles):
+        half, gamma = angles[..., 0] / 2, angles[..., 1]
+        return torch.stack([half.sin() * gamma.cos(), half.sin() * gamma.sin(), half.cos()], -1)
+
+    return (point(passages) @ point(question)).argsort(descending=True).tolist()
+
+
+# %% exercise 3, wrong 6: must say "not their scores"
+def rank_by_twin(question, passages):
+    vectors = bloch_vectors(passages[:, None, None])[:, 0] @ bloch_vectors(question[None, None, None])[0, 0]
+    return vectors.tolist()
 
 
 # %% exercise 4, wrong 1: must say "text comes again on qubit 0 after the CZ"
@@ -101,6 +128,16 @@ def cross_out(gates):
         touched |= set(gate[1]) if kept else set()
         touched |= set(gate[1]) if not gate[2] else set()
     return kept[::-1]
+
+
+# %% exercise 4, wrong 5: must say "turn the list round"
+def cross_out(gates):
+    touched, kept = set(), []
+    for gate in reversed(gates):
+        if gate[2] or touched & set(gate[1]):
+            kept.append(gate)
+            touched |= set(gate[1])
+    return kept
 
 
 # %% exercise 5, wrong 1: must say "can a block that is the same for every text change an overlap?"

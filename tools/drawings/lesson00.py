@@ -49,7 +49,7 @@ def around(
 
 def averages(draw: Drawing, centre: tuple[float, float]) -> None:
     """The texts of the toy as directions of their averages."""
-    draw.arc(*centre, 62, 70, 119, "49°")
+    draw.arc(*centre, 62, 70, 119, "49°", PURPLE)
     draw.path([centre, around(centre, 70)], BLUE, 3)
     draw.text(*around(centre, 50, 44), "question", 15, "start", BLUE, True)
     mark(draw, centre, "immunity", 119, PURPLE, "end")

@@ -81,6 +81,7 @@ def cosine_shadows(draw: Drawing) -> None:
     draw.line([at(-1.15, 0), at(1.5, 0)], MUTED, 1.2)
     draw.line([at(0.8, 0.6), at(1.2, 0.9)], GREEN, 2, dashed=True)
     draw.text(*at(1.25, 0.95), "a = (4, 3) before scaling", 14, "start")
+    draw.text(140, 40, "b = (0, 2) and c = (−3, 4)\nbefore scaling", 14)
     documents = {"a": (0.8, 0.6, GREEN), "b": (0, 1, INK), "c": (-0.6, 0.8, ORANGE)}
     for name, (across, up, colour) in documents.items():
         draw.line([at(across, up), at(across, 0)], colour, 1.6, dashed=True)
