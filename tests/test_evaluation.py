@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 
 import numpy as np
@@ -17,6 +18,7 @@ from qrr_lib.learn import (
     holm,
     regimes,
 )
+from qrr_lib.learn.splits import common_words
 from qrr_lib.rank import (
     Vectors,
     judged_candidates,
@@ -143,6 +145,14 @@ def test_audit_and_regimes():
     assert [list(parts["known"]), list(parts["new"])] == [["e1"], ["e2"]]
     alone = Collection("alone", c.docs, c.queries, {"test": c.qrels["test"]})
     assert "only one split" in str(audit(alone))
+
+
+def test_common_words_are_counted_for_every_pair():
+    """Against the definition: words of both over all words of the two."""
+    texts = ["a gate on a state", "The state, the bread", "no", "bread, not a GATE"]
+    bags = [set(re.findall(r"\w+", text.lower())) for text in texts]
+    wanted = [[len(a & b) / len(a | b) for b in bags] for a in bags]
+    assert np.allclose(common_words(texts, texts), wanted)
 
 
 def test_a_clean_collection_is_called_clean():

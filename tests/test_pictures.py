@@ -12,6 +12,7 @@ import slides
 
 import notebooks
 from qrr_lib.course import bloch, plots
+from qrr_lib.learn import compare_values
 
 TOLD = "A line rises from 0 on the left to 1 on the right."
 
@@ -140,4 +141,21 @@ def test_a_path_is_dashed_where_it_is_behind(sphere):
 def test_several_spheres_share_a_figure():
     figure, axes = bloch.new_spheres(2, titles=["left", "right"])
     assert [axis.get_title() for axis in axes] == ["left", "right"]
+    plt.close(figure)
+
+
+def test_a_forest_says_by_its_marker_which_side_of_zero_an_interval_lies():
+    """Comparisons and stored mappings alike; the first stands on top."""
+    gain = dict(enumerate([0.3, 0.2, 0.4, 0.1] * 5))
+    won = compare_values(gain, dict.fromkeys(gain, 0.0))
+    rows = {"won": won, "open": {"difference": 0.0, "low": -0.1, "high": 0.1}}
+    rows["lost"] = {"difference": -0.2, "low": -0.3, "high": -0.1}
+    figure, axis = plots.new_figure()
+    plots.forest(axis, rows)
+    middles = [bars.lines[0] for bars in axis.containers]
+    assert [line.get_marker() for line in middles] == ["o", "D", "s"]
+    ends = axis.containers[0].lines[2][0].get_segments()[0][:, 0]
+    assert ends == pytest.approx([won.low, won.high])
+    assert [label.get_text() for label in axis.get_yticklabels()] == list(rows)
+    assert axis.transData.transform((0, 0))[1] > axis.transData.transform((0, 2))[1]
     plt.close(figure)

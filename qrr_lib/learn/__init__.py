@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     {
         "splits": "audit carve_dev query_groups regimes",
         "scores": "candidate_similarity cautious_gain choose_alpha",
-        "batches": "Recipe",
+        "batches": "Batches Recipe",
         "epoch": "TrainingResult",
         "training": "train_head",
         "rivals": "CompressionAnchor DocumentOnly SphereTwin VectorHead",

@@ -63,3 +63,28 @@ def early_stopping(gains, patience):
         if without >= patience:
             return best, epoch
     return best, len(gains) - 1
+
+
+# %% exercise 5, wrong 1: must say "dev is clean and was asked once"
+def causes():
+    return {"A": "false negatives", "B": "collapsed start", "C": "leaking dev", "D": "too many looks", "E": "learned by heart"}
+
+
+# %% exercise 5, wrong 2: must say "which dev queries share a document"
+def causes():
+    return {"A": "false negatives", "B": "collapsed start", "C": "learned by heart", "D": "leaking dev", "E": "too many looks"}
+
+
+# %% exercise 5, wrong 3: must say "push down, though they are right"
+def causes():
+    return {"A": "collapsed start", "B": "false negatives", "C": "leaking dev", "D": "learned by heart", "E": "too many looks"}
+
+
+# %% exercise 5, wrong 4: must say "what pull does a pair feel"
+def causes():
+    return {"A": "false negatives", "B": "learned by heart", "C": "leaking dev", "D": "collapsed start", "E": "too many looks"}
+
+
+# %% exercise 5, wrong 5: must say "no such cause"
+def causes():
+    return {"A": "false negatives", "B": "collapsed start", "C": "leaking dev", "D": "learned by heart", "E": "luck"}

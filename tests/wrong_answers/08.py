@@ -16,24 +16,24 @@ def near_duplicates(train_texts, test_texts, threshold=0.5):
     return [i for i, bag in enumerate(bags[1]) if max(len(bag & other) / len(bag | other) for other in bags[0]) >= 0.5]
 
 
-# %% exercise 2, wrong 1: must say "it gets no bookmark"
-def bookmark_scores(cosine, candidates, train_judgements, bonus):
-    seen = {doc for judged in train_judgements.values() for doc in judged}
-    return cosine + bonus * np.array([doc in seen for doc in candidates])
+# %% exercise 2, wrong 1: must say "with a grade of 1 or more"
+def verdicts():
+    return {"A": "document", "B": "repeated query", "C": "dev", "D": "none", "honest": "Y"}
 
 
-# %% exercise 2, wrong 2: must say "the bonus counts once"
-def bookmark_scores(cosine, candidates, train_judgements, bonus):
-    times = [sum(judged.get(doc, 0) >= 1 for judged in train_judgements.values()) for doc in candidates]
-    return cosine + bonus * np.array(times)
+# %% exercise 2, wrong 2: must say "read the two claims aloud"
+def verdicts():
+    return {"A": "none", "B": "none", "C": "dev", "D": "document", "honest": "Y"}
 
 
-# %% exercise 2, wrong 3: must say "make a new array"
-def bookmark_scores(cosine, candidates, train_judgements, bonus):
-    for i, doc in enumerate(candidates):
-        if any(judged.get(doc, 0) >= 1 for judged in train_judgements.values()):
-            cosine[i] += bonus
-    return cosine.copy()
+# %% exercise 2, wrong 3: must say "who else had a say in the result"
+def verdicts():
+    return {"A": "none", "B": "repeated query", "C": "none", "D": "document", "honest": "Y"}
+
+
+# %% exercise 2, wrong 4: must say "what the other side was allowed to choose"
+def verdicts():
+    return {"A": "none", "B": "repeated query", "C": "dev", "D": "document", "honest": "X"}
 
 
 # %% exercise 3, wrong 1: must say "so double it"
@@ -59,13 +59,69 @@ def sign_test(a, b):
 
 
 # %% exercise 4, wrong 1: must say "square before rounding"
-def queries_needed(spread, difference):
-    return math.ceil(2.8 * spread / difference)
+def plan(spread, difference):
+    return {
+        "opponent": "the same head without entangler",
+        "dev": "leak-free",
+        "unit": "cluster",
+        "comparisons": 6,
+        "queries": math.ceil(2.8 * spread / difference),
+    }
 
 
 # %% exercise 4, wrong 2: must say "round up, not down"
-def queries_needed(spread, difference):
-    return int((2.8 * spread / difference) ** 2)
+def plan(spread, difference):
+    return {
+        "opponent": "the same head without entangler",
+        "dev": "leak-free",
+        "unit": "cluster",
+        "comparisons": 6,
+        "queries": int((2.8 * spread / difference) ** 2),
+    }
+
+
+# %% exercise 4, wrong 3: must say "no evidence that the *entangler* did it"
+def plan(spread, difference):
+    return {
+        "opponent": "cosine",
+        "dev": "leak-free",
+        "unit": "cluster",
+        "comparisons": 6,
+        "queries": math.ceil((2.8 * spread / difference) ** 2),
+    }
+
+
+# %% exercise 4, wrong 4: must say "would praise a memory"
+def plan(spread, difference):
+    return {
+        "opponent": "the same head without entangler",
+        "dev": "random",
+        "unit": "cluster",
+        "comparisons": 6,
+        "queries": math.ceil((2.8 * spread / difference) ** 2),
+    }
+
+
+# %% exercise 4, wrong 5: must say "draw them together"
+def plan(spread, difference):
+    return {
+        "opponent": "the same head without entangler",
+        "dev": "leak-free",
+        "unit": "query",
+        "comparisons": 6,
+        "queries": math.ceil((2.8 * spread / difference) ** 2),
+    }
+
+
+# %% exercise 4, wrong 6: must say "6 comparisons, not 1"
+def plan(spread, difference):
+    return {
+        "opponent": "the same head without entangler",
+        "dev": "leak-free",
+        "unit": "cluster",
+        "comparisons": 1,
+        "queries": math.ceil((2.8 * spread / difference) ** 2),
+    }
 
 
 # %% exercise 5, wrong 1: must say "merge every group that shares a document"
