@@ -2,15 +2,18 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from qrr_lib import QubitAnglePredictor, QubitMap, Reranker, Scorer, Union
 from qrr_lib.course import pareto
+from qrr_lib.rank import Candidates
 from tools.bench import compare_choice as choice
 from tools.bench.compare_arms import FITTED, SHIPPED, FewerTokens
-from tools.bench.compare_choice import DEFAULT, OURS, RIVAL
+from tools.bench.compare_choice import DEFAULT, FEEDBACK, OURS, RIVAL
+from tools.bench.compare_feedback import with_feedback
 from tools.bench.tokens_arms import Full, Projected
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,7 +38,7 @@ def test_every_rival_is_there_with_an_interval():
     )
     for entry in STORED["collections"].values():
         rivals, measure = entry["rivals"], entry["measure"]
-        assert {"BM25", "cosine", RIVAL, SHIPPED, FITTED, OURS} <= set(rivals)
+        assert {"BM25", "cosine", RIVAL, FEEDBACK, SHIPPED, FITTED, OURS} <= set(rivals)
         for row in rivals.values():
             low, high = row["interval"]
             assert low <= row[measure] <= high
@@ -56,6 +59,31 @@ def test_least_regret_takes_the_mixture_that_loses_least_where_it_loses_most():
     only = choice.least_regret({"one": {"way": one}}, lambda c, w, s: c == 0)["way"]
     assert only["weights"]["words"] == 1  # the best that is allowed
     assert only["worst regret"] == 0
+
+
+def test_feedback_moves_the_query_towards_what_was_found_first():
+    """Three texts, the second found by nobody: the first one's neighbour gains."""
+    texts = {"a": [1.0, 0, 0], "b": [0, 0, 1.0], "c": [0.6, 0.8, 0]}
+    vectors = {key: np.array(row) for key, row in texts.items()}
+    asked = np.array([0.8, 0.0, 0.6])
+    rows = np.array([[0, 2, -1]])  # the third place is empty
+    cosine = np.array([[0.8, 0.48, 0.0]])
+    found = Candidates(["q"], list(texts), rows, {"cosine": cosine})
+    pool = SimpleNamespace(
+        candidates=found,
+        present=rows >= 0,
+        text_vectors=vectors,
+        query_vectors={"q": asked},
+    )
+    assert with_feedback(pool, 1, 0.0).candidates.cosine == pytest.approx(cosine)
+    moved = asked + 0.5 * vectors["a"]
+    expected = [vectors[key] @ moved / np.linalg.norm(moved) for key in "ac"]
+    got = with_feedback(pool, 1, 0.5).candidates.cosine
+    assert got == pytest.approx(np.array([[*expected, 0.0]]))
+    assert pool.candidates.cosine == pytest.approx(cosine)  # the pool stays
+    both = asked + 0.5 * (vectors["a"] + vectors["c"]) / 2
+    more = with_feedback(pool, 5, 0.5).candidates.cosine  # fewer than asked for
+    assert more[0, 0] == pytest.approx(both[0] / np.linalg.norm(both))
 
 
 def test_coarse_codes_and_fewer_tokens():

@@ -84,6 +84,7 @@ def main() -> None:
                 versus = compare_values(
                     {q: mine[q] for q in queries},
                     {q: rivals[rival][setting][q] for q in queries},
+                    clusters=bench.groups,
                 )
                 cell[f"versus_{rival}"] = {
                     k: round(v, 5) for k, v in asdict(versus).items()

@@ -48,6 +48,7 @@ from qrr_lib.learn import compare_values, holm, query_groups
 from qrr_lib.learn.comparison import SHARED
 from qrr_lib.rank import bm25_run, judge, reciprocal_rank_fusion
 from tools.bench import compare_choice as choice
+from tools.bench import compare_feedback as feedback
 from tools.bench import standins
 from tools.bench.compare_arms import (
     CHUNKS,
@@ -57,7 +58,7 @@ from tools.bench.compare_arms import (
     pooled_arms,
     token_arms,
 )
-from tools.bench.compare_choice import DEFAULT, FUSED, LATE, OURS, RIVAL
+from tools.bench.compare_choice import DEFAULT, FEEDBACK, FUSED, LATE, OURS, RIVAL
 from tools.bench.compare_pool import Pool
 from tools.bench.tokens_arms import Full, Qubits
 
@@ -77,6 +78,14 @@ class CoursePool(Pool):
         found = reranker.candidates(asked)
         self.candidates = judge(found, collection.qrels["dev"])
         self.bm25 = bm25_run(collection, asked, len(collection.docs))
+        self.text_vectors = dict(zip(collection.docs, reranker.vectors))
+        asked_vectors = reranker.embedder.encode(list(asked.values()))
+        self.query_vectors = dict(zip(asked, asked_vectors))
+
+    @property
+    def present(self) -> np.ndarray:
+        """(Q, K) bool: is there a candidate?"""
+        return self.candidates.rows >= 0
 
     def of_run(self, run: dict) -> np.ndarray:
         """Scores of a run for the candidates, 0 where it has none: (Q, K)."""
@@ -133,6 +142,15 @@ def means_of_rivals(tokens: Path, model: str, arm, tasks) -> dict:
     return found
 
 
+def means_of_feedback(tokens: Path, model: str) -> dict:
+    """The same of feedback on vectors, mixed with words."""
+    found = {f"course dev, {model}": feedback.means(CoursePool(model))}
+    for name, split, most in tasks_of(tokens):
+        task = pool(name, model, tokens, split, most)
+        found[f"{Path(name).name} {split}, {model}"] = feedback.means(task)
+    return found
+
+
 def rivals(task: Pool, chosen: dict) -> dict:
     """{name: (run, what is known of it)} of every rival on one task."""
     found, cosine = task.candidates, task.candidates.cosine
@@ -146,6 +164,7 @@ def rivals(task: Pool, chosen: dict) -> dict:
     mixed = sum(w * x for w, x in zip(best[1]["weights"].values(), words))
     about = {"weights": best[1]["weights"], "scaling": best[0]}
     runs[RIVAL] = (found.run(mixed), about)
+    runs[FEEDBACK] = feedback.rival(task, chosen[FEEDBACK])
     tuned = chosen["on its own"].get(f"{task.name}, {task.model}", {})
     if tuned:
         mixed = found.mix({k: w for k, w in tuned[RIVAL].items() if w})
@@ -242,7 +261,7 @@ def per_query_of(values: dict, groups: dict) -> dict:
     """Values that `compare_overall` draws from, and every query's group."""
     number = {name: i for i, name in enumerate(dict.fromkeys(groups.values()))}
     kept = {"group": [number[name] for name in groups.values()]}
-    for name in (OURS, "cosine", RIVAL, FUSED, LATE):
+    for name in (OURS, "cosine", RIVAL, FEEDBACK, FUSED, LATE):
         kept[name] = [round(values[name][q], 4) for q in groups]
     return kept
 
@@ -282,12 +301,15 @@ def main() -> None:
             default |= means_of(args.tokens, model)
         tasks, light = tasks_of(args.tokens), args.models[0]
         codes = means_of_rivals(args.tokens, light, Full(), tasks[:2])
-        chunks = {}
+        chunks, fed = {}, {}
         for model in args.models:
             late = LateChunks(Full())
             chunks |= means_of_rivals(args.tokens, model, late, tasks)
+            fed |= means_of_feedback(args.tokens, model)
         of_rivals = {"other codes": codes, CHUNKS: chunks}
-        merge(args.out, {"choice": choice.choose(default, of_rivals)})
+        chosen = choice.choose(default, of_rivals)
+        chosen[FEEDBACK] = choice.least_regret(fed, feedback.without_states)
+        merge(args.out, {"choice": chosen})
     elif args.scale:
         from tools.bench.compare_scale import sweep
 

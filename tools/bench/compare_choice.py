@@ -24,6 +24,7 @@ RIVAL = "cosine + BM25, weighted"
 FUSED = "cosine + BM25, reciprocal ranks"
 OURS = f"cosine + words + {SHIPPED}"
 LATE = f"cosine + words + {CHUNKS}"
+FEEDBACK = "cosine + BM25, weighted, with feedback"
 
 STEP = 0.05
 SIMPLEX = [
@@ -68,8 +69,12 @@ def families(pool: Pool, states: np.ndarray) -> dict[str, tuple]:
     return made
 
 
-def means(pool: Pool, states: np.ndarray, only: str = "") -> dict[str, np.ndarray]:
-    """{way of scaling: mean score of every mixture of SIMPLEX}, of `only` one way."""
+def means(
+    pool: Pool, states: np.ndarray, only: str = "", allowed=lambda c, w, s: True
+) -> dict[str, np.ndarray]:
+    """{way of scaling: mean score of every mixture of SIMPLEX, −∞ where it is not
+    allowed}, of `only` one way.
+    """
     found = {}
     for name, signals in families(pool, states).items():
         if only and name != only:
@@ -78,6 +83,8 @@ def means(pool: Pool, states: np.ndarray, only: str = "") -> dict[str, np.ndarra
         found[name] = np.array(
             [
                 pool.score(sum(w * part for w, part in zip(weights, parts))).mean()
+                if allowed(*weights)
+                else -np.inf
                 for weights in SIMPLEX
             ]
         )

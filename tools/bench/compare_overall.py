@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tools.bench.compare_choice import FUSED, LATE, OURS, RIVAL
+from tools.bench.compare_choice import FEEDBACK, FUSED, LATE, OURS, RIVAL
 
 RESAMPLES = 10_000
 CHOSE = ("scifact", "wikiqa")  # whose own training queries chose the weights
@@ -19,7 +19,7 @@ CHOSE = ("scifact", "wikiqa")  # whose own training queries chose the weights
 def overall(collections: dict, seed: int = 0) -> dict:
     """{rival: mean difference of the default, interval of 95 %, of each collection}."""
     rng, found = np.random.default_rng(seed), {}
-    for rival in ("cosine", RIVAL, FUSED, LATE):
+    for rival in ("cosine", RIVAL, FEEDBACK, FUSED, LATE):
         drawn, own = {}, {}
         for name, parts in by_collection(collections).items():
             differences, groups = differences_of(parts, rival)

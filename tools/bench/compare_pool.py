@@ -23,6 +23,7 @@ class Pool(Task):
         from words.
     near : (Q, K) bool
         What cosine found.
+    text_vectors, query_vectors : {id: (D,)}
     bm25, plain : {query: {document: score}}
         BM25 in the whole collection, with and without stemming.
     """
@@ -55,6 +56,7 @@ class Pool(Task):
         found = Candidates(list(self.qrels), ids, rows, signals)
         self.candidates = judge(found, self.qrels)
         self.near = np.arange(width) < np.array(list(own.values()))[:, None]
+        self.text_vectors, self.query_vectors = self.docs.vectors, self.asked.vectors
 
     def _add_words(self, k: int) -> None:
         for q, found in self.cosine.items():

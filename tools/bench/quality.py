@@ -48,9 +48,11 @@ from qrr_lib.learn import (
     choose_alpha,
     compare_values,
     holm,
+    query_groups,
     regimes,
     train_head,
 )
+from qrr_lib.learn.comparison import SHARED
 from qrr_lib.learn.scores import document_rows
 from qrr_lib.learn.splits import relevant_documents
 from qrr_lib.rank import (
@@ -124,6 +126,7 @@ class Bench:
         self.train = collection.qrels["train"] | collection.qrels.get("dev", {})
         self.test = collection.qrels["test"]
         self.regime = regimes(self.train, self.test)
+        self.groups = query_groups(self.test, SHARED)
         self.candidates = self.found(self.test)
         self.results: dict[str, dict] = {}
         self.by_seed: dict[str, dict] = {}
@@ -346,7 +349,8 @@ class Bench:
         left, right = (
             {q: self.results[x][setting]["nDCG@10"][q] for q in queries} for x in (a, b)
         )
-        return {k: round(v, 5) for k, v in asdict(compare_values(left, right)).items()}
+        versus = compare_values(left, right, clusters=self.groups)
+        return {k: round(v, 5) for k, v in asdict(versus).items()}
 
 
 def audits(collection) -> list[dict]:

@@ -25,7 +25,8 @@ import numpy as np
 
 from qrr_lib import TextEmbedder, load_collection
 from qrr_lib.embed.models import LANGUAGE_MODEL as SMALL
-from qrr_lib.learn.comparison import compare_values
+from qrr_lib.learn.comparison import SHARED, compare_values
+from qrr_lib.learn.splits import query_groups
 from qrr_lib.serve.citing import SUPPORT, make_citer, support
 from qrr_lib.serve.course_service import course_modes
 from qrr_lib.serve.generators import Extractive
@@ -191,7 +192,7 @@ def main() -> None:
             "calibration": calibration(citer, collection, modes["cosine"].vectors),
             "modes": {},
         }
-        hit = {}
+        hit, groups = {}, query_groups(qrels, SHARED)
         for name, mode in modes.items():
             pipeline = RagPipeline(mode, passages, citer, small, BUDGET)
             packed, hit[name], full = contexts(pipeline, queries, qrels)
@@ -207,7 +208,7 @@ def main() -> None:
         for name in modes:
             if name != "cosine":
                 table["modes"][name]["context recall less cosine"] = str(
-                    compare_values(hit[name], hit["cosine"])
+                    compare_values(hit[name], hit["cosine"], clusters=groups)
                 )
         save()
         for name, mode in modes.items():

@@ -20,7 +20,8 @@ Protocol. Nothing is trained and no test query chooses anything: alpha (and idf)
 every arm are those that serve 400 training queries of scifact best with MiniLM, and are
 used as they are for all collections and both models. How 64 bytes are shared out, 32
 qubits with a byte an angle or 64 with half a byte, was chosen on the same training
-queries with both models. First stage: cosine's best 100 (wikiqa: the official candidate
+queries with both models. Queries that share relevant documents are drawn together
+(`query_groups`). First stage: cosine's best 100 (wikiqa: the official candidate
 sentences).
 """
 
@@ -42,8 +43,8 @@ import torch
 from qrr_lib import Reranker, TextEmbedder, load_collection, per_query
 from qrr_lib.encode.qubit_map import QubitMap
 from qrr_lib.files import atomic_path, say
-from qrr_lib.learn.comparison import compare_values, holm
-from qrr_lib.learn.splits import regimes
+from qrr_lib.learn.comparison import SHARED, compare_values, holm
+from qrr_lib.learn.splits import query_groups, regimes
 from qrr_lib.rank.maxsim import TokenRarity, max_sim, mean_sim
 from qrr_lib.rank.metrics import relevant, unjudged_at
 from qrr_lib.rank.scorer import Scorer
@@ -396,7 +397,7 @@ def evidence(
         if "train" in task.c.qrels and task.name == "scifact"
         else {}
     )
-    table = {}
+    groups, table = query_groups(task.qrels, SHARED), {}
     for key, run in runs.items():
         some = [q for q in queries if q in run]
         values[key] = task.values(run, some)
@@ -411,7 +412,7 @@ def evidence(
                     f"{task.measures[0]} ({regime} documents, {len(judged)})"
                 ] = round(float(mean), 4)
         table[key]["versus cosine"] = (
-            difference(values, key, "cosine", task.measures[0])
+            difference(values, key, "cosine", task.measures[0], groups)
             if key != "cosine"
             else None
         )
@@ -419,7 +420,7 @@ def evidence(
     for key, p in holm(raw).items():
         table[key]["versus cosine"]["p_holm_over_arms"] = round(p, 5)
     against = {
-        other: difference(values, RECIPE, other, task.measures[0])
+        other: difference(values, RECIPE, other, task.measures[0], groups)
         for other in VERSUS
         if RECIPE in values and other in values
     }
@@ -435,12 +436,13 @@ def evidence(
     }
 
 
-def difference(values: dict, a: str, b: str, measure: str) -> dict:
-    """Paired comparison of two arms on the queries that both answer."""
+def difference(values: dict, a: str, b: str, measure: str, groups: dict) -> dict:
+    """Paired comparison of two arms on the queries that both answer; `groups` are those
+    of the queries that share relevant documents.
+    """
     shared = [q for q in values[a][measure] if q in values[b][measure]]
-    found = asdict(
-        compare_values(*({q: values[x][measure][q] for q in shared} for x in (a, b)))
-    )
+    left, right = ({q: values[x][measure][q] for q in shared} for x in (a, b))
+    found = asdict(compare_values(left, right, clusters=groups))
     return {k: round(v, 5) for k, v in found.items()}
 
 
@@ -453,6 +455,7 @@ def course(model: str) -> dict:
     reranker = Reranker(TextEmbedder(model), scorer).index(collection)
     for split in ("dev", "test_new", "test_known", "test"):
         queries, qrels = collection.split(split), collection.qrels[split]
+        groups = query_groups(qrels, SHARED)
         runs = {"BM25, no stemming": bm25_run(collection, queries, stem=False)}
         for name, alpha in (("cosine", 1.0), (RECIPE, scorer.default_alpha)):
             reranker.alpha = alpha
@@ -470,7 +473,9 @@ def course(model: str) -> dict:
                 }
                 for name, scored in values.items()
             },
-            "recipe less cosine": difference(values, RECIPE, "cosine", "nDCG@10"),
+            "recipe less cosine": difference(
+                values, RECIPE, "cosine", "nDCG@10", groups
+            ),
             "unjudged@10": {
                 name: round(unjudged_at(runs[name], qrels), 4)
                 for name in ("cosine", RECIPE)
