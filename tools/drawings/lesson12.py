@@ -12,8 +12,8 @@ from drawings.svg import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE
     300,
     "Four times the shots, half the width",
     "Three bell curves around the fidelity 0.75: of 100 shots, wide; of 400 shots, "
-    "half as wide and twice as high; of 1,600 shots, half as wide again. Their widths are "
-    "0.043, 0.022 and 0.011.",
+    "half as wide and twice as high; of 1,600 shots, half as wide again. Their widths "
+    "are 0.043, 0.022 and 0.011.",
 )
 def shot_widths(draw: Drawing) -> None:
     axes = Axes(
@@ -47,8 +47,8 @@ def shot_widths(draw: Drawing) -> None:
     "Three circuits that turn counts into a fidelity",
     "Compute–uncompute: one wire, b and then a backwards, reads 0 with probability F = "
     "0.75. Swap test: a third wire with two H gates around an exchange of a and b "
-    "reads 0 with probability 0.875. Bell basis: a CX from a to b and an H; both read 1 with "
-    "probability 0.125.",
+    "reads 0 with probability 0.875. Bell basis: a CX from a to b and an H; both read "
+    "1 with probability 0.125.",
 )
 def pair_circuits(draw: Drawing) -> None:
     titles = ("compute–uncompute", "swap test", "Bell basis")
