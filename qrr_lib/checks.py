@@ -31,3 +31,21 @@ def checked_queries(queries: Mapping[str, str]) -> list[str]:
         if not isinstance(query, str) or not query.strip():
             raise ValueError("the query is empty: write at least one word")
     return list(queries.values())
+
+
+def refuse_integer_seed(primitive):
+    """Return a sampler or estimator of Qiskit or Aer; ValueError if it was made with an
+    integer seed, in whatever place it keeps it.
+    """
+    options = getattr(primitive, "options", None)
+    kept = [getattr(options, name, None) for name in ("backend_options", "run_options")]
+    seeds = [getattr(primitive, "seed", None), getattr(options, "seed_simulator", None)]
+    seeds += [part.get("seed_simulator") for part in kept if isinstance(part, dict)]
+    if any(hasattr(seed, "__index__") for seed in seeds):
+        raise ValueError(
+            f"this {type(primitive).__name__} has an integer seed and would start the "
+            "same random numbers again, so that errors cancel in comparisons and "
+            "rankings look stable; leave the seed out, or for a StatevectorSampler "
+            "take seed=np.random.default_rng(...)"
+        )
+    return primitive

@@ -4,22 +4,32 @@ circuits agree with the fast path, guards hold.
 
 import numpy as np
 import pytest
-from qiskit.primitives import StatevectorSampler
+from qiskit.primitives import BackendSamplerV2, StatevectorEstimator, StatevectorSampler
+from qiskit.transpiler import CouplingMap, generate_preset_pass_manager
+from qiskit_aer import AerSimulator
+from qiskit_aer.primitives import EstimatorV2, SamplerV2
 from scipy import stats
 
 from qrr_lib.encode.backends import encode
+from qrr_lib.encode.backends.qiskit import bloch_vectors_by_estimator
 from qrr_lib.encode.circuit import Circuit
 from qrr_lib.encode.formulas import bloch_vectors, fidelity
 from qrr_lib.serve.measure import ranking_error
 from qrr_lib.shots.circuits import (
     measure_pairs,
     measure_pairs_pennylane,
-    noisy_device,
     pair_circuit,
+)
+from qrr_lib.shots.devices import (
+    FreshEstimator,
+    FreshSampler,
+    noisy_backend,
+    noisy_device,
 )
 from qrr_lib.shots.estimates import (
     METHODS,
     estimate_variance,
+    sample_bloch_vectors,
     sample_fidelity,
     sample_local_fidelity,
     shots_for_gap,
@@ -100,6 +110,24 @@ def test_local_fidelity_averages_qubits_and_shots(rng):
     assert drawn.var() == pytest.approx(variance, rel=0.04)
 
 
+def test_local_fidelity_from_the_bell_basis(rng):
+    factors = np.array([0.9, 0.6, 0.75, 0.99])
+    drawn = sample_local_fidelity(np.tile(factors, (40_000, 1)), 25, rng, "bell_basis")
+    variance = (1 - factors**2).sum() / 16 / 25
+    assert drawn.mean() == pytest.approx(factors.mean(), abs=0.002)
+    assert drawn.var() == pytest.approx(variance, rel=0.04)
+
+
+def test_tomography_estimates_each_coordinate(rng):
+    vector = np.array([0.6, 0.0, -0.8])
+    drawn = sample_bloch_vectors(np.tile(vector, (40_000, 1)), 50, rng)
+    assert np.allclose(drawn.mean(axis=0), vector, atol=0.004)
+    assert np.allclose(drawn.var(axis=0), (1 - vector**2) / 50, rtol=0.04)
+    poles = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0]])
+    found = sample_bloch_vectors(poles, 7, rng)
+    assert (found[poles != 0] == poles[poles != 0]).all()  # certain outcomes
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_shots_for_gap_leave_the_stated_share_of_mistakes(method, rng):
     shots = int(np.ceil(shots_for_gap(0.62, 0.58, method, wrong=0.05)))
@@ -155,17 +183,23 @@ def test_qubits_are_told_apart(random_angles, rng):
     a, b = near_pair(random_angles, circuit, 4)
     truth = exact_qubits(a, b)  # (4, 3)
     for way in WAYS:
-        share = run(way, a, b, circuit, 4000, rng)["qubits"]
-        assert np.abs(share - truth).max() < 0.04, way
+        for method in (PLAIN, "bell_basis"):
+            found = run(way, a, b, circuit, 4000, rng, method)["qubits"]
+            assert np.abs(found - truth).max() < 0.06, (way, method)
     # reversed qubits would have been seen
     assert np.abs(truth - truth[:, ::-1]).max() > 0.1
     assert np.allclose(truth.prod(1), exact_fidelity(a, b, circuit))
 
 
-@pytest.mark.parametrize("method, sizes", [(PLAIN, (3, 3)), ("swap_test", (7, 1))])
-def test_swap_test_needs_more_qubits(method, sizes):
+SIZES = {PLAIN: (3, 3, 0), "swap_test": (7, 1, 3), "bell_basis": (6, 6, 3)}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_qubits_bits_and_gates_on_both_states(method):
     whole, first, second = pair_circuit(Circuit(3), method)
-    assert (whole.num_qubits, whole.num_clbits) == sizes
+    counts = whole.count_ops()
+    gates = counts.get("cx", 0) + counts.get("cswap", 0)
+    assert (whole.num_qubits, whole.num_clbits, gates) == SIZES[method]
     assert len(first) == len(second) == 6
 
 
@@ -317,11 +351,10 @@ def test_what_a_contraction_leaves_alone(rng):
 
 def test_misread_is_what_aer_does(random_angles, rng):
     from qiskit_aer.noise import NoiseModel, ReadoutError
-    from qiskit_aer.primitives import SamplerV2
 
     circuit, noise = Circuit(2), NoiseModel()
     noise.add_all_qubit_readout_error(ReadoutError([[0.97, 0.03], [0.12, 0.88]]))
-    sampler = SamplerV2(seed=1, options={"backend_options": {"noise_model": noise}})
+    sampler = SamplerV2(options={"backend_options": {"noise_model": noise}})
     a, b = near_pair(random_angles, circuit, 6)
     got = measure_pairs(a, b, circuit, 20_000, rng, sampler=sampler)
     factors = exact_qubits(a, b)
@@ -338,9 +371,54 @@ def test_a_noisy_device_pulls_estimates_down(random_angles, rng):
     assert (measure_pairs(*pair)["fidelity"] == 1).all()
 
 
+def test_a_simulated_device_has_fresh_noise_in_every_call(random_angles):
+    a, b = near_pair(random_angles, Circuit(2), 3)
+
+    def two_calls(seed):
+        rng = np.random.default_rng(seed)
+        pair = (a, b, Circuit(2), 300, rng, PLAIN, *noisy_device(2, rng))
+        return [measure_pairs(*pair)["fidelity"].tolist() for _ in range(2)]
+
+    first, second = two_calls(5)
+    assert first != second and two_calls(5) == [first, second]
+
+
+HEXAGONS = CouplingMap.from_heavy_hex(3)
+
+
+def test_a_chip_with_a_map_measures_what_was_prepared(random_angles, rng):
+    circuit = Circuit(3)
+    a, b = near_pair(random_angles, circuit, 4)
+    device = noisy_device(HEXAGONS, rng)
+    for method in (PLAIN, "bell_basis"):
+        got = measure_pairs(a, b, circuit, 4000, rng, method, *device)
+        assert np.abs(got["qubits"] - exact_qubits(a, b)).max() < 0.08, method
+
+
+@pytest.mark.parametrize(
+    "circuit", [Circuit(3), Circuit(3, 2, "cz_ring")], ids=["product", "entangled"]
+)
+def test_local_tomography_follows_the_layout(circuit, random_angles, rng):
+    angles, backend = random_angles(3, circuit), noisy_backend(HEXAGONS)
+    rewrite = generate_preset_pass_manager(1, backend, seed_transpiler=2)
+    estimator = FreshEstimator(backend, rng)
+    found = bloch_vectors_by_estimator(angles, circuit, estimator, rewrite, 0.03)
+    exact = bloch_vectors_by_estimator(angles, circuit)
+    assert (found - exact).abs().max() < 0.2
+    assert (exact - exact.flip(1)).abs().max() > 0.5, "reversed qubits would be seen"
+
+
 # bad input
 
 SEEDED = StatevectorSampler(seed=3)
+SIMULATED = BackendSamplerV2(backend=AerSimulator(), options={"seed_simulator": 3})
+RUN_SEED = EstimatorV2(options={"run_options": {"seed_simulator": 3}})
+
+
+def tomography(angles, estimator=None):
+    return bloch_vectors_by_estimator(angles, Circuit(2), estimator)
+
+
 REFUSED = [
     ("above-1", lambda r, a: sample_fidelity([1.2], 10, r), "between 0 and 1"),
     ("nan", lambda r, a: sample_fidelity([np.nan], 10, r), "between 0 and 1"),
@@ -361,6 +439,15 @@ REFUSED = [
     ("seeded", lambda r, a: run(SEEDED, a, a, Circuit(2), 9, r), "integer seed"),
     ("rounds", lambda r, a: spend_by_halving(0, (1, 100), 200, r), "of 7 rounds"),
     ("budget", lambda r, a: spend_evenly(0, (1, 100), 50, r), "of 100 documents"),
+    ("aer", lambda r, a: run(SamplerV2(seed=3), a, a, Circuit(2), 9, r), "integer"),
+    ("backend", lambda r, a: run(SIMULATED, a, a, Circuit(2), 9, r), "integer seed"),
+    ("estimator", lambda r, a: tomography(a, StatevectorEstimator(seed=3)), "integer"),
+    ("run-seed", lambda r, a: tomography(a, RUN_SEED), "EstimatorV2 has an integer"),
+    ("fresh-seed", lambda r, a: FreshSampler(AerSimulator(), 3), "share one noise"),
+    ("empty", lambda r, a: run("aer", a, a[:0], Circuit(2), 9, r), "no documents"),
+    ("empty-penny", lambda r, a: run(WAYS[2], a, a[:0], Circuit(2), 9, r), "no docum"),
+    ("empty-tomography", lambda r, a: tomography(a[:0]), "there are no angles"),
+    ("one-bit", lambda r, a: sample_local_fidelity([1], 9, r, "swap_test"), "one bit"),
     ("k", lambda r, a: spend_by_halving(None, (1, 5), 500, r), "one less than the"),
     ("rule", lambda r, a: spend_by_halving(0, (1, 99), 9, r, rule="x"), "unknown rule"),
     ("depth", lambda r, a: order_agreement([[0, 1]], [[1.0, 2.0]], 3), "at most K"),

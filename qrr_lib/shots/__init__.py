@@ -1,16 +1,17 @@
 """Counts instead of amplitudes (lesson 12).
 
-estimates: fidelities from counts · spending: where shots go · circuits: the same on
-simulators and devices · noise
+estimates: fidelities and Bloch vectors from counts · spending: where shots go ·
+circuits: the same on simulators and devices · devices: a simulated chip · noise
 """
 
 from qrr_lib.lazy import lazy_names
 
 HOMES = {
-    "estimates": "estimate_variance sample_fidelity sample_local_fidelity "
-    "shots_for_gap",
+    "estimates": "estimate_variance sample_bloch_vectors sample_fidelity "
+    "sample_local_fidelity shots_for_gap",
     "spending": "order_agreement shot_order spend_by_halving spend_evenly",
-    "circuits": "measure_pairs measure_pairs_pennylane noisy_device pair_circuit",
+    "circuits": "measure_pairs measure_pairs_pennylane pair_circuit",
+    "devices": "FreshEstimator FreshSampler noisy_backend noisy_device",
     "noise": "depolarise misread qubit_fidelities same_order",
 }
 __getattr__, __dir__, __all__ = lazy_names(__name__, HOMES)

@@ -1,5 +1,5 @@
-"""The circuits behind `estimates`: compute–uncompute and swap test through Qiskit's
-primitives and PennyLane, also with noise (lesson 12).
+"""The circuits behind `estimates`: compute–uncompute, swap test and Bell basis through
+Qiskit's primitives and PennyLane (lesson 12).
 
 Any SamplerV2 will do: Qiskit's statevector sampler, Aer's, a simulated device, or a
 real one. One *pub* (a circuit and an array of angles) asks for all documents of a query
@@ -11,13 +11,11 @@ import torch
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import ParameterVector
 from qiskit.primitives import StatevectorSampler
-from qiskit.providers.fake_provider import GenericBackendV2
-from qiskit.transpiler import generate_preset_pass_manager
 from qiskit_aer import AerSimulator
-from qiskit_aer.primitives import SamplerV2
 
-from qrr_lib.checks import whole_number
+from qrr_lib.checks import refuse_integer_seed, whole_number
 from qrr_lib.encode.circuit import Circuit
+from qrr_lib.shots.devices import FreshSampler
 from qrr_lib.shots.estimates import check_generator, check_method
 
 
@@ -42,6 +40,10 @@ def pair_gates(circuit: Circuit, method: str, a, b) -> tuple[list[tuple], int, i
         undo = [(name, [-angle for angle in taken], on) for name, taken, on in undo]
         barrier = ("barrier", [], range(n))  # or an optimiser may merge both halves
         return [*prepare(circuit, b, 0), barrier, *undo], n, n
+    if method == "bell_basis":
+        both = prepare(circuit, a, 0) + prepare(circuit, b, n)
+        pairs = [("cnot", [], [q, n + q]) for q in range(n)]
+        return [*both, *pairs, *[("h", [], [q]) for q in range(n)]], 2 * n, 2 * n
     both = prepare(circuit, a, 1) + prepare(circuit, b, n + 1)
     hadamard = ("h", [], [0])
     exchange = [("cswap", [], [0, 1 + q, 1 + n + q]) for q in range(n)]
@@ -56,7 +58,7 @@ def pair_circuit(circuit: Circuit, method: str = "compute_uncompute"):
     (QuantumCircuit, first, second) : the two lists hold the parameters
     of state a and of state b in the order of `circuit.gates()`.
         Its classical register is named `zeros`: n bits for compute–uncompute, one for
-        the swap test, which needs 2n + 1 qubits.
+        the swap test, which needs 2n + 1 qubits, 2n for the Bell basis.
     """
     count = np.prod(circuit.angle_shape)
     first, second = list(ParameterVector("a", count)), list(ParameterVector("b", count))
@@ -93,16 +95,15 @@ def measure_pairs(
         Feeds the simulators; a device has noise of its own. A whole number is refused
         (see `estimates.check_generator`).
     sampler : {"statevector", "aer"} or a SamplerV2
-        A StatevectorSampler made with an integer seed is refused: it would give every
-        document the same noise.
+        One that was made with an integer seed is refused: it would repeat its noise.
     pass_manager : optional
         Rewrites the circuit for the sampler's device, e.g.
         `generate_preset_pass_manager(backend=...)`.
 
     Returns
     -------
-    {"fidelity": (N,)} and, for compute–uncompute, "qubits": (N, n), the
-    share of zeros of every qubit, whose mean is the local fidelity.
+    {"fidelity": (N,)} and, but for the swap test, "qubits": (N, n), every
+    qubit's own fidelity if states are products; its mean is the local fidelity.
     """
     whole_number("shots", shots)
     sampler = _sampler(sampler, check_generator(rng))
@@ -142,36 +143,15 @@ def measure_pairs_pennylane(
     return _estimates(read.reshape(len(documents), shots, measured), method)
 
 
-def noisy_device(n_qubits: int, rng: np.random.Generator, seed: int = 1):
-    """A simulated device with noise: (sampler, pass_manager) for `measure_pairs`.
-
-    Qiskit's `GenericBackendV2` draws a calibration (gate errors, relaxation times,
-    readout errors) in the range of today's superconducting devices; `seed` fixes that
-    calibration, `rng` the shots. Aer simulates it.
-    """
-    backend = GenericBackendV2(max(2, n_qubits), seed=seed)  # it has two-qubit gates
-    simulator = AerSimulator.from_backend(backend)
-    fresh = int(check_generator(rng).integers(2**31))  # Aer takes no Generator
-    sampler = SamplerV2.from_backend(simulator, seed=fresh)
-    return sampler, generate_preset_pass_manager(1, backend, seed_transpiler=seed)
-
-
 def _sampler(sampler, rng: np.random.Generator):
     if sampler == "statevector":
         return StatevectorSampler(seed=rng)
     if sampler == "aer":
-        return SamplerV2(seed=int(rng.integers(2**31)))  # it takes no Generator
+        return FreshSampler(AerSimulator(), rng)
     if isinstance(sampler, str):
         known = "'statevector', 'aer' or pass a SamplerV2"
         raise ValueError(f"unknown sampler {sampler!r}; choose {known}")
-    seed = sampler.seed if isinstance(sampler, StatevectorSampler) else None
-    if isinstance(seed, (int, np.integer)):
-        raise ValueError(
-            "this StatevectorSampler has an integer seed and would draw the same "
-            "random numbers for every document, so that errors cancel in comparisons "
-            "and rankings look stable; make it with seed=np.random.default_rng(...)"
-        )
-    return sampler
+    return refuse_integer_seed(sampler)
 
 
 def _checked(a, b, circuit: Circuit) -> tuple[np.ndarray, np.ndarray]:
@@ -184,11 +164,18 @@ def _checked(a, b, circuit: Circuit) -> tuple[np.ndarray, np.ndarray]:
             f"angles of shapes {a.shape} and {b.shape} do not fit {circuit}: expected "
             f"(1, …) and (N, …), … being {circuit.angle_shape}"
         )
+    if not len(b):
+        raise ValueError("there are no documents: angles of at least one are needed")
     return a, b
 
 
 def _estimates(bits: np.ndarray, method: str) -> dict[str, np.ndarray]:
     """(N, S, bits) of what S shots read → the estimates."""
     s, zero = check_method(method), bits == 0
+    if method == "bell_basis":  # a pair of qubits that reads 11 counts as −1
+        first, second = np.split(zero, 2, axis=-1)
+        signs = 2.0 * (first | second) - 1  # (N, S, n)
+        fidelity, qubits = signs.prod(axis=-1).mean(axis=1), signs.mean(axis=1)
+        return {"fidelity": fidelity, "qubits": qubits}
     found = {"fidelity": s * zero.all(axis=-1).mean(axis=1) - (s - 1)}
     return found if s == 2 else found | {"qubits": zero.mean(axis=1)}

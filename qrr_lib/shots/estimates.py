@@ -1,18 +1,21 @@
 """How many shots a ranking needs: estimates of fidelity, their spread, and where to
 spend shots (lesson 12).
 
-A device gives no statevector, only counts. Two circuits turn counts into a fidelity
+A device gives no statevector, only counts. Three circuits turn counts into a fidelity
 F = |⟨a|b⟩|²:
 
     compute_uncompute   prepare b, undo a, count how often every qubit reads 0:
                         P = F and F̂ = share
     swap_test           both states side by side, and one more qubit that reads 0
                         with P = (1 + F)/2, so F̂ = 2·share − 1
+    bell_basis          both side by side, each pair of qubits measured in the Bell
+                        basis (the destructive swap test): the number of pairs that read
+                        11 is even with P = (1 + F)/2
 
 (Havlíček et al. 2019 use the first for kernels; Buhrman et al. 2001 describe the
-second.) The number of zeros among S shots is binomial, so where F is known its estimate
-can be drawn without a circuit: `sample_fidelity` does that. The circuits are in
-`circuits`.
+second, Garcia-Escartin & Chamorro-Posada 2013 the third.) The number of zeros among S
+shots is binomial, so where F is known its estimate can be drawn without a circuit:
+`sample_fidelity` does that. The circuits are in `circuits`.
 """
 
 import numpy as np
@@ -20,7 +23,7 @@ import numpy as np
 from qrr_lib.checks import one_of, whole_number
 
 # s of each method: P = (F + s − 1)/s and so F̂ = s·share − (s − 1)
-METHODS = {"compute_uncompute": 1, "swap_test": 2}
+METHODS = {"compute_uncompute": 1, "swap_test": 2, "bell_basis": 2}
 
 
 def check_generator(rng) -> np.random.Generator:
@@ -58,7 +61,7 @@ def estimate_variance(
     fidelity, shots: int, method: str = "compute_uncompute"
 ) -> np.ndarray:
     """Var F̂ of S shots: F(1 − F)/S for compute–uncompute, (1 − F²)/S for the swap
-    test; derived in lesson 12.
+    test and the Bell basis; derived in lesson 12.
     """
     p = zero_probability(fidelity, method)
     return METHODS[method] ** 2 * p * (1 - p) / whole_number("shots", shots)
@@ -78,15 +81,35 @@ def sample_fidelity(
     return s * share - (s - 1)
 
 
-def sample_local_fidelity(factors, shots: int, rng: np.random.Generator) -> np.ndarray:
+def sample_local_fidelity(
+    factors, shots: int, rng: np.random.Generator, method: str = "compute_uncompute"
+) -> np.ndarray:
     """Draw estimates of the local fidelity of product states from the qubits' own
     fidelities: (…, n) → (…).
 
-    The same compute–uncompute shots serve, read differently: not "are all qubits 0?"
-    but "what share of the qubits is 0?". The qubits of product states are independent,
-    so Var = Σ Fᵢ(1 − Fᵢ)/(n²·S): n qubits are worth up to n shots of one.
+    The same shots serve, read differently: not "are all qubits 0?" but "what share of
+    the qubits is 0?". The qubits of product states are independent, so with
+    compute–uncompute Var = Σ Fᵢ(1 − Fᵢ)/(n²·S), in the Bell basis Σ (1 − Fᵢ²)/(n²·S): n
+    qubits are worth up to n shots of one. ValueError for the swap test, which reads one
+    bit a shot.
     """
-    return sample_fidelity(factors, shots, rng).mean(axis=-1)
+    if method == "swap_test":
+        raise ValueError(
+            "a swap test reads one bit a shot, which says nothing of single qubits: "
+            "take method='bell_basis'"
+        )
+    return sample_fidelity(factors, shots, rng, method).mean(axis=-1)
+
+
+def sample_bloch_vectors(vectors, shots: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw what local tomography finds: Bloch vectors (…, 3), each coordinate estimated
+    from `shots` shots of its own; any shape → same shape.
+
+    The share of zeros after a measurement of X, Y or Z is (1 + its coordinate)/2. All
+    qubits of a state are measured at once, so three settings serve any number of them.
+    """
+    share = (1 + np.asarray(vectors, dtype=float)) / 2
+    return 2 * sample_fidelity(share, shots, rng) - 1
 
 
 def shots_for_gap(

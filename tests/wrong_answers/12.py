@@ -46,22 +46,47 @@ def mitigated_local_fidelity(zero_shares, zero_as_one, one_as_zero):
     return (zero_shares - one_as_zero) / (1 - zero_as_one - one_as_zero)
 
 
-# %% exercise 4, wrong 1: must say "divide by 1 − 1/2ⁿ"
-def undo_depolarising(measured, measured_self, n_qubits):
-    strength = 1 - measured_self
-    return strength, (measured - strength / 2**n_qubits) / (1 - strength)
+# %% exercise 4, wrong 1: must say "the candidates were measured when they were indexed"
+def choose_protocol(
+    query_tokens, candidate_tokens, seconds, whole=False, circuits_known=True, shots=100, rate=10_000
+):
+    name, circuits = "tomography", 3 * (query_tokens + candidate_tokens)
+    if whole:
+        name, circuits = "compute_uncompute", query_tokens * candidate_tokens
+    price = circuits * shots / rate
+    return (name if price <= seconds else None), price
 
 
-# %% exercise 4, wrong 2: must say "chance is 1/2ⁿ"
-def undo_depolarising(measured, measured_self, n_qubits):
-    strength = (1 - measured_self) / (1 - 1 / 2)
-    return strength, (measured - strength / 2) / (1 - strength)
+# %% exercise 4, wrong 2: must say "tomography of tokens can't give the fidelity of the whole"
+def choose_protocol(
+    query_tokens, candidate_tokens, seconds, whole=False, circuits_known=True, shots=100, rate=10_000
+):
+    price = 3 * query_tokens * shots / rate
+    return ("tomography" if price <= seconds else None), price
 
 
-# %% exercise 4, wrong 3: must say "take away λ/2ⁿ first"
-def undo_depolarising(measured, measured_self, n_qubits):
-    strength = (1 - measured_self) / (1 - 1 / 2**n_qubits)
-    return strength, measured / (1 - strength) - strength / 2**n_qubits
+# %% exercise 4, wrong 3: must say "a circuit that nobody knows can't be run backwards"
+def choose_protocol(
+    query_tokens, candidate_tokens, seconds, whole=False, circuits_known=True, shots=100, rate=10_000
+):
+    name, circuits = "tomography", 3 * query_tokens
+    if whole:
+        name, circuits = "compute_uncompute", query_tokens * candidate_tokens
+    price = circuits * shots / rate
+    return (name if price <= seconds else None), price
+
+
+# %% exercise 4, wrong 4: must say "are over a budget of 1,999 s"
+def choose_protocol(
+    query_tokens, candidate_tokens, seconds, whole=False, circuits_known=True, shots=100, rate=10_000
+):
+    if not whole:
+        name, circuits = "tomography", 3 * query_tokens
+    elif circuits_known:
+        name, circuits = "compute_uncompute", query_tokens * candidate_tokens
+    else:
+        name, circuits = "bell_basis", 2 * query_tokens * candidate_tokens
+    return name, circuits * shots / rate
 
 
 # %% exercise 5, wrong 1: must say "the rounds share it"

@@ -1,14 +1,17 @@
 """Measure how many shots a ranking needs, what an uneven allocation saves, and what
 noise does (lesson 12).
 
-    # or: make bench-shots; under 5 minutes on two cores
+    # or: make bench-shots; under 10 minutes on two cores
     python -m tools.bench.shots
+    # some tasks again, the others stay as they are
+    python -m tools.bench.shots --tasks protocols
 
 States: one product state of n qubits a text, angles from `QubitMap(n, scale=0.6)`
 fitted to the course's passages (no labels). Lists: cosine's 100 best passages for each
 of the 140 test queries. Every figure is a mean over queries, repeated REPEATS times
 with fresh shots; `low` and `high` are the 2.5 and 97.5 per cent points of the
-repetitions. Estimates that tie are put in random order.
+repetitions. Estimates that tie are put in random order. The protocols are priced for
+the recommended reranker, one state a token.
 """
 
 from __future__ import annotations
@@ -26,13 +29,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from qiskit.primitives import StatevectorSampler
 
-from qrr_lib import Circuit, TextEmbedder, bloch_vectors, load_collection
+from qrr_lib import TextEmbedder, bloch_vectors, load_collection
+from qrr_lib.encode.codes import codes_to_bloch
 from qrr_lib.encode.qubit_map import QubitMap
 from qrr_lib.rank.judged import embed_collection, judged_candidates
-from qrr_lib.shots.circuits import measure_pairs, noisy_device, pair_circuit
+from qrr_lib.rank.maxsim import max_sim
+from qrr_lib.rank.reranker import Reranker
+from qrr_lib.rank.scorer import Scorer
+from qrr_lib.rank.union import Union
 from qrr_lib.shots.estimates import (
+    estimate_variance,
+    sample_bloch_vectors,
     sample_fidelity,
     sample_local_fidelity,
     shots_for_gap,
@@ -246,57 +254,6 @@ def halving(states: States, stable: dict, rng: np.random.Generator) -> dict:
     return found
 
 
-def seed_trap(states: States, rng: np.random.Generator) -> dict:
-    """The real StatevectorSampler on one query's 100 candidates, one qubit: integer
-    seeds against generators.
-    """
-    queries, documents = states.angles(1)
-    exact = states.factors(1)[:1, :, 0]
-    whole, first, second = pair_circuit(Circuit(1))
-    # (100, 4): θ, γ, θ, γ
-    pairs = (
-        torch.cat(
-            [queries[:1].expand(100, -1, -1, -1), documents[states.pool.rows[0]]], dim=1
-        )
-        .flatten(1)
-        .numpy()
-    )
-    rows = []
-    for shots in (30, 100, 1000):
-        row = {"shots": shots}
-        for name in ("integer", "generator"):
-            made = []
-            for _ in range(REPEATS):
-                seed = int(rng.integers(2**31))
-                sampler = StatevectorSampler(
-                    seed=seed if name == "integer" else np.random.default_rng(seed)
-                )
-                bits = (
-                    sampler.run([(whole, {tuple(first + second): pairs}, shots)])
-                    .result()[0]
-                    .data.zeros
-                )
-                # share of shots that read 0
-                estimate = (bits.array == 0).mean(axis=(1, 2))
-                order = shot_order(estimate[None], rng)
-                agreed = order_agreement(order, exact)
-                wrong = (
-                    np.subtract.outer(estimate, estimate)
-                    * np.subtract.outer(exact[0], exact[0])
-                    < 0
-                ).mean()
-                made.append(
-                    {
-                        "kendall_tau": float(agreed["kendall_tau"][0]),
-                        "overlap": float(agreed["overlap"][0]),
-                        "wrong_pairs": float(wrong),
-                    }
-                )
-            row[name] = summary(made)
-        rows.append(row)
-    return columns(rows)
-
-
 def noise_study(states: States, rng: np.random.Generator) -> dict:
     """Depolarising and readout noise: what is left of the ranking after infinitely many
     shots, and after 1,000.
@@ -395,165 +352,120 @@ def noise_study(states: States, rng: np.random.Generator) -> dict:
     return {name: columns(rows) for name, rows in found.items()}
 
 
-def device_study(
-    states: States, rng: np.random.Generator, n_queries: int = 3, shots: int = 4000
-) -> dict:
-    """A simulated device (GenericBackendV2): estimates against exact values, and
-    against the same shots without noise.
-    """
-    found = {}
-    for name, n, method in (
-        ("1 qubit", 1, "compute_uncompute"),
-        ("1 qubit, swap test", 1, "swap_test"),
-        ("8 qubits", 8, "compute_uncompute"),
-        ("4 qubits, swap test", 4, "swap_test"),
-    ):
-        queries, documents = states.angles(n)
-        factors = states.factors(n)[:n_queries]
-        exact = factors.prod(-1)
-        sampler, rewrite = noisy_device(
-            n if method == "compute_uncompute" else 2 * n + 1, rng
-        )
-        made = [
-            measure_pairs(
-                queries[i : i + 1],
-                documents[states.pool.rows[i]],
-                Circuit(n),
-                shots,
-                rng,
-                method,
-                sampler,
-                rewrite,
-            )
-            for i in range(n_queries)
-        ]
-        noisy = np.stack([m["fidelity"] for m in made])
-        clean = sample_fidelity(exact, shots, rng, method)
-        slope, intercept = np.polyfit(exact.ravel(), noisy.ravel(), 1)
-        ideal, _, _ = pair_circuit(Circuit(n), method)
-        counts = rewrite.run(ideal).count_ops()
-        row = {
-            "shots": shots,
-            "queries": n_queries,
-            "slope": float(slope),
-            "intercept": float(intercept),
-            "two_qubit_gates": int(counts.get("cx", 0)),
-            "noisy": {
-                k: float(v.mean())
-                for k, v in order_agreement(shot_order(noisy, rng), exact).items()
-            },
-            "clean": {
-                k: float(v.mean())
-                for k, v in order_agreement(shot_order(clean, rng), exact).items()
-            },
-            "first_list": {
-                "exact": exact[0].round(4).tolist(),
-                "noisy": noisy[0].round(4).tolist(),
-            },
-        }
-        if n > 1 and method == "compute_uncompute":
-            local = np.stack([m["qubits"].mean(-1) for m in made])
-            truth = factors.mean(-1)
-            row["local"] = {
-                "slope": float(np.polyfit(truth.ravel(), local.ravel(), 1)[0]),
-                "noisy": {
-                    k: float(v.mean())
-                    for k, v in order_agreement(shot_order(local, rng), truth).items()
-                },
-                "clean": {
-                    k: float(v.mean())
-                    for k, v in order_agreement(
-                        shot_order(sample_local_fidelity(factors, shots, rng), rng),
-                        truth,
-                    ).items()
-                },
-            }
-        found[name] = row
-    return found
+def agreement(scores, exact, rng: np.random.Generator) -> dict[str, float]:
+    """Means of `order_agreement` over lists."""
+    found = order_agreement(shot_order(scores, rng), exact)
+    return {name: float(values.mean()) for name, values in found.items()}
 
 
-def token_cost(
-    rng: np.random.Generator, n_queries: int = 10, n_qubits: int = 32
-) -> dict:
-    """One state a token, MaxSim of local fidelities: circuits of one query, time of the
-    closed form, agreement against shots (MiniLM).
+class TokenPairs:
+    """One query's tokens and those of its candidates, compared qubit by qubit: what
+    shots would find, by any protocol.
+
+    a, b : Bloch vectors (Tq, n, 3) and (T, n, 3); documents are cut at `offsets`.
     """
-    states, embedder = States("all-MiniLM-L6-v2"), TextEmbedder("all-MiniLM-L6-v2")
-    chosen = np.linspace(0, len(states.pool.query_ids) - 1, n_queries).astype(int)
-    queries = embedder.encode_tokens(
-        [
-            states.collection.queries[states.pool.query_ids[i]]
-            for i in range(len(states.pool.query_ids))
-        ]
-    )
-    documents = embedder.encode_tokens(states.collection.texts())
-    source = QubitMap(n_qubits, scale=SCALE).fit(np.concatenate(documents))
-    # (T, 3n) each
-    points = [
-        bloch_vectors(source(torch.as_tensor(x))).flatten(1).numpy() for x in documents
-    ]
-    shots_tried = (1, 10, 100, 1000, 10_000)
-    agreed = {}
+
+    def __init__(self, a, b, offsets, weights):
+        self.a, self.b, self.offsets, self.weights = a, b, offsets, weights
+        self.mean, self.one_shot = 0, {"compute_uncompute": 0, "bell_basis": 0}
+        for f in self.qubits():
+            self.mean = self.mean + f / a.shape[1]
+            for method in self.one_shot:
+                variance = estimate_variance(f, 1, method) / a.shape[1] ** 2
+                self.one_shot[method] = self.one_shot[method] + variance
+        self.exact = self.scores(self.mean)
+
+    def qubits(self):
+        """Every qubit's own fidelities, (Tq, T) each."""
+        for q in range(self.a.shape[1]):
+            yield (1 + (self.a[:, q] @ self.b[:, q].T).clip(-1, 1)) / 2
+
+    def scores(self, similarities) -> np.ndarray:
+        """Late interaction: (Tq, T) → (N,)."""
+        return max_sim(similarities, self.offsets, self.weights)
+
+    def drawn(self, protocol: str, shots: int, rng) -> np.ndarray:
+        """Scores of the documents from so many shots a pair, or a setting."""
+        if protocol == "tomography":
+            a, b = (sample_bloch_vectors(x, shots, rng) for x in (self.a, self.b))
+            a, b = (x.reshape(len(x), -1) for x in (a, b))
+            return self.scores(0.5 + a @ b.T / (2 * self.a.shape[1]))
+        # 64 bits a shot and more: a normal sum
+        noise = rng.standard_normal(self.mean.shape)
+        spread = np.sqrt(self.one_shot[protocol] / shots)
+        return self.scores(self.mean + spread * noise)
+
+
+PROTOCOLS = ("compute_uncompute", "bell_basis", "tomography")
+PRICED = [10, 100, 1000, 10_000]
+
+
+def recommended(model: str):
+    """The reranker of the README over the course's passages, and all its candidates of
+    the test queries.
+    """
+    collection, embedder = load_collection("course"), TextEmbedder(model)
+    scorer = Scorer(QubitMap.shipped(embedder.name), per="token")
+    reranker = Reranker(embedder, scorer, first_stage=Union()).index(collection)
+    return collection, reranker
+
+
+def protocol_study(
+    rng: np.random.Generator, n_queries: int = 10, repeats: int = 3
+) -> dict:
+    """Three protocols for the recommended reranker (light model): what is left of its
+    order, by states alone and in the mix with cosine and words.
+    """
+    collection, reranker = recommended("all-MiniLM-L6-v2")
+    ids = list(collection.qrels["test"])
+    chosen = [ids[i] for i in np.linspace(0, len(ids) - 1, n_queries).astype(int)]
+    asked = {qid: collection.queries[qid] for qid in chosen}
+    pool = reranker.candidates(asked)
+    _, queries = reranker.scorer.encode_texts(reranker.embedder, list(asked.values()))
+    weights = reranker.token_weights(queries)
+    counted = {"query": [], "document": [], "candidates": [], "pairs": []}
+    kept = {protocol: {shots: [] for shots in PRICED} for protocol in PROTOCOLS}
     seconds = []
-    circuits = []
-    check = []
-    for i in chosen:
-        asked = bloch_vectors(source(torch.as_tensor(queries[i])))
-        rows = states.pool.rows[i]
-        edges = np.r_[0, np.cumsum([len(points[d]) for d in rows])[:-1]]
-        stacked = np.concatenate([points[d] for d in rows])
-        flat = asked.flatten(1).numpy()
-        for _ in range(5):
-            start = time.perf_counter()
-            np.maximum.reduceat(flat @ stacked.T, edges, axis=1).mean(axis=0)
-            seconds.append(time.perf_counter() - start)
-        circuits.append(len(flat) * len(stacked))
-        pairs = (
-            1
-            + np.einsum("qnx,dnx->qdn", asked.numpy(), stacked.reshape(-1, n_qubits, 3))
-        ) / 2  # (Tq, Td, n)
-        pairs = pairs.clip(0, 1).astype(np.float32)
-        mean, spread = pairs.mean(-1), np.sqrt((pairs * (1 - pairs)).sum(-1)) / n_qubits
-        exact = np.maximum.reduceat(mean, edges, axis=1).mean(axis=0)[None]
-        for shots in shots_tried:
-            for _ in range(REPEATS):
-                if shots == 1:  # every bit is drawn
-                    drawn = (rng.random(pairs.shape, dtype=np.float32) < pairs).mean(-1)
-                else:  # 320 bits and more: a normal sum
-                    drawn = mean + spread * rng.standard_normal(
-                        mean.shape, dtype=np.float32
-                    ) / np.sqrt(shots)
-                scores = np.maximum.reduceat(drawn, edges, axis=1).mean(axis=0)[None]
-                kept = order_agreement(shot_order(scores, rng), exact)
-                agreed.setdefault(shots, []).append(
-                    {k: float(v[0]) for k, v in kept.items()}
-                    | {"bias": float((scores - exact).mean())}
-                )
-        if len(check) < 1:  # is the normal sum good enough at 10?
-            part = np.s_[:, : len(points[rows[0]])]
-            bits = rng.binomial(10, pairs[part]).mean(-1) / 10
-            z = (bits - mean[part]) / (spread[part] / np.sqrt(10))
-            check.append(
-                {
-                    "mean": float(z.mean()),
-                    "std": float(z.std()),
-                    "beyond_2": float((np.abs(z) > 2).mean()),
-                }
-            )
-    tokens = {
-        "query": float(np.mean([len(x) for x in queries])),
-        "document": float(np.mean([len(x) for x in documents])),
-    }
+    for q in range(n_queries):
+        rows = pool.rows[q][pool.rows[q] >= 0]
+        documents, width = reranker.states[rows], len(rows)
+        start = time.process_time()
+        reranker.scorer.score(queries[q : q + 1], documents, weights[q : q + 1])
+        seconds.append(time.process_time() - start)
+        a, b = (codes_to_bloch(x.rows) for x in (queries[q : q + 1], documents))
+        pairs = TokenPairs(a, b, documents.offsets, weights[q])
+        counts = (len(a), len(b) / width, width, len(a) * len(b))
+        for name, value in zip(counted, counts):
+            counted[name].append(value)
+        rest = reranker.weights["cosine"] * pool.cosine[q, :width]
+        rest = rest + reranker.weights["words"] * pool.signals["words"][q, :width]
+        share = reranker.weights["states"]
+        exact = pairs.exact[None]
+        for protocol in PROTOCOLS:
+            for shots in PRICED:
+                for _ in range(repeats):
+                    drawn = pairs.drawn(protocol, shots, rng)[None]
+                    mixed = rest + share * drawn, rest + share * exact
+                    kept[protocol][shots].append(
+                        agreement(drawn, exact, rng)
+                        | {
+                            "mix": agreement(*mixed, rng)["overlap"],
+                            "bias": float((drawn - exact).mean()),
+                        }
+                    )
     return {
         "model": "all-MiniLM-L6-v2",
-        "n_qubits": n_qubits,
+        "n_qubits": int(a.shape[1]),
         "queries": n_queries,
-        "tokens": tokens,
-        "circuits_a_query": float(np.mean(circuits)),
-        "circuits_by_means": 100 * tokens["query"] * tokens["document"],
+        "repeats": repeats,
+        "mean": {name: float(np.mean(values)) for name, values in counted.items()},
+        "corpus_tokens": int(reranker.states.offsets[-1]),
         "closed_form_ms": 1000 * float(np.median(seconds)),
-        "normal_sum_check": check[0],
-        **columns([{"shots": shots} | summary(rows) for shots, rows in agreed.items()]),
+        "shots": PRICED,
+        "kept": {
+            protocol: columns([summary(kept[protocol][shots]) for shots in PRICED])
+            for protocol in PROTOCOLS
+        },
     }
 
 
@@ -571,9 +483,7 @@ def one_model(model: str, rng: np.random.Generator) -> dict:
 
 TASKS = {
     **{model: (lambda rng, model=model: one_model(model, rng)) for model in MODELS},
-    "device": lambda rng: device_study(States(MODELS[0]), rng),
-    "seed_trap": lambda rng: seed_trap(States(MODELS[0]), rng),
-    "tokens": token_cost,
+    "protocols": protocol_study,
 }
 
 
@@ -596,12 +506,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument(
+        "--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="others stay"
+    )
     options = parser.parse_args()
     start = time.perf_counter()
-    with ProcessPoolExecutor(
-        options.processes, mp_context=get_context("spawn")
-    ) as pool:
-        made = dict(zip(TASKS, pool.map(run_task, TASKS, [options.seed] * len(TASKS))))
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(options.processes, mp_context=spawn) as pool:
+        jobs = {t: pool.submit(run_task, t, options.seed) for t in options.tasks}
+        made = {task: job.result() for task, job in jobs.items()}
+    if options.tasks != list(TASKS):
+        before = json.loads(options.out.read_text(encoding="utf-8"))
+        made = {
+            name: before["models"].get(name, before.get(name)) for name in TASKS
+        } | made
     results = {
         "about": "shots, allocation and noise; what is measured is described in "
         "tools/bench/shots.py",
@@ -624,7 +542,6 @@ def main() -> None:
         },
         "models": {model: made.pop(model) for model in MODELS},
         **made,
-        "seconds": round(time.perf_counter() - start),
     }
     # lists on one line
     text = re.sub(
@@ -634,7 +551,7 @@ def main() -> None:
     )
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(text + "\n", encoding="utf-8", newline="\n")
-    print(f"{results['seconds']} s, written to {options.out.name}")
+    print(f"{time.perf_counter() - start:.0f} s, written to {options.out.name}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from qrr_lib.checks import refuse_integer_seed
 from qrr_lib.encode.circuit import Circuit
 
 
@@ -72,7 +73,11 @@ def encode(angles: torch.Tensor, circuit: Circuit) -> torch.Tensor:
 
 
 def bloch_vectors_by_estimator(
-    angles: torch.Tensor, circuit: Circuit, estimator=None
+    angles: torch.Tensor,
+    circuit: Circuit,
+    estimator=None,
+    pass_manager=None,
+    precision: float | None = None,
 ) -> torch.Tensor:
     """⟨X⟩, ⟨Y⟩, ⟨Z⟩ of every qubit through Qiskit's V2 primitives: (B, L, n, 2) angles
     → (B, n, 3) float64.
@@ -80,9 +85,16 @@ def bloch_vectors_by_estimator(
     One *pub* (primitive unified bloc: a circuit, its observables and an array of
     parameter values) asks for the whole batch; a list of B pubs would pay the set-up B
     times. Any `EstimatorV2` will do, a real device's too; None takes Aer's with
-    precision 0, which is exact. Compare with `similarity.reduced_bloch_vectors` (lesson
-    03).
+    precision 0, which is exact. A device needs its `pass_manager`
+    (`generate_preset_pass_manager(backend=…)`), which rewrites the circuit; the
+    observables then follow its layout. `precision` is the wanted standard error: about
+    1/precision² shots. Compare with `similarity.reduced_bloch_vectors` (lessons 03
+    and 12). ValueError for no angles, or an estimator with an integer seed.
     """
+    if not len(angles):
+        raise ValueError("there are no angles: give those of at least one text")
+    from qiskit.quantum_info import SparsePauliOp
+
     if estimator is None:
         from qiskit_aer.primitives import EstimatorV2
 
@@ -91,11 +103,16 @@ def bloch_vectors_by_estimator(
         estimator = EstimatorV2(options=exact)
     n, (built, parameters) = circuit.n_qubits, build_circuit(circuit)
     # (3n, 1), qubit 0 last
-    paulis = [[f"{'I' * (n - 1 - q)}{p}{'I' * q}"] for q in range(n) for p in "XYZ"]
+    names = [f"{'I' * (n - 1 - q)}{p}{'I' * q}" for q in range(n) for p in "XYZ"]
+    paulis = [SparsePauliOp(name) for name in names]
+    if pass_manager is not None:
+        built = pass_manager.run(built)
+        paulis = [pauli.apply_layout(built.layout) for pauli in paulis]
     in_order = tuple(parameters[where] for where in np.ndindex(circuit.angle_shape))
     values = angles.detach().cpu().double().flatten(1).numpy()  # (B, 2·L·n)
-    pub = (built, paulis, {in_order: values})
-    expectations = estimator.run([pub]).result()[0].data.evs  # (3n, B)
+    pub = (built, [[pauli] for pauli in paulis], {in_order: values})
+    job = refuse_integer_seed(estimator).run([pub], precision=precision)
+    expectations = job.result()[0].data.evs  # (3n, B)
     return torch.tensor(expectations).T.reshape(len(values), n, 3)
 
 
