@@ -20,7 +20,6 @@ NOT_YET = [  # lessons of the first edition: take a number off when its lesson i
     "06",
     "07",
     "08",
-    "09",
     "11",
     "12",
     "13",

@@ -255,26 +255,16 @@ def test_lesson_09(inline, rng):
         mean_sim(table, np.array([0, 7]))[0]
     )
     vectors = rng.normal(size=(200, 24)).astype("f4")
-    mean, principal, rotation = lesson["fit_map"](vectors, 5)
+    mean, widest = lesson["widest_directions"](vectors, 10)
+    directions = widest @ lesson["random_rotation"](10)
     library = QubitMap(5).fit(vectors)
-    assert np.allclose(
-        principal @ rotation, library.directions, atol=1e-4
-    ) and np.allclose(mean, library.mean, atol=1e-5)
+    assert np.allclose(directions, library.directions, atol=1e-4)
+    assert np.allclose(mean, library.mean, atol=1e-5)
     angles = library(torch.from_numpy(vectors))  # (200, 1, 5, 2)
     assert np.allclose(
-        lesson["map_angles"](vectors, mean, principal @ rotation, library.scale),
+        lesson["map_angles"](vectors, mean, directions, library.scale),
         angles[:, 0],
         atol=1e-3,
-    )
-    codes = angles_to_codes(angles)
-    assert (
-        np.abs(
-            lesson["to_codes"](angles[:, 0].numpy().astype(float)).astype(int) - codes
-        ).max()
-        <= 1
-    )
-    assert np.allclose(
-        lesson["from_codes"](codes), codes_to_angles(codes)[:, 0], atol=1e-5
     )
     half = angles_to_codes(angles, bits=4)  # (200, 5)
     assert (
@@ -282,15 +272,6 @@ def test_lesson_09(inline, rng):
     ).mean() > 0.99  # float32 may cross the edge of a step
     assert np.allclose(
         lesson["from_half_bytes"](half), codes_to_angles(half)[:, 0], atol=1e-5
-    )
-    t = (
-        codes_to_angles(half)[:, 0] / torch.tensor([np.pi / 2, np.pi]) - 1
-    ).numpy()  # what tanh returned, (200, 5, 2)
-    u = np.arctanh(t).transpose(0, 2, 1).reshape(200, 10)
-    assert np.allclose(
-        lesson["codes_to_numbers"](half, 0.8),
-        u / np.linalg.norm(u, axis=1, keepdims=True),
-        atol=1e-4,
     )
     rows = lesson["features"](angles[:, 0].numpy())
     exact = local_fidelity(bloch_vectors(angles[:6]), bloch_vectors(angles[6:11]))

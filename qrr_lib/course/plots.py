@@ -142,6 +142,25 @@ def token_heatmap(
     _finish(axis, alt)
 
 
+def forest(axis, differences: dict, alt: str | None = None) -> None:
+    """Differences with their intervals, one line each: {label: `Comparison`, or a
+    mapping with its fields `difference`, `low` and `high`}.
+
+    A circle lies wholly above 0, a square wholly below, a diamond straddles it.
+    """
+    fields = "difference", "low", "high"
+    for place, found in enumerate(differences.values()):
+        values = found if isinstance(found, dict) else vars(found)
+        middle, low, high = (values[name] for name in fields)
+        look = {"color": "C0", "capsize": 3}
+        look["marker"] = "o" if low > 0 else "s" if high < 0 else "D"
+        axis.errorbar(middle, place, xerr=[[middle - low], [high - middle]], **look)
+    axis.axvline(0, color="0.4", linestyle="--", linewidth=1)
+    axis.set_yticks(range(len(differences)), list(differences))
+    axis.invert_yaxis()
+    _finish(axis, alt)
+
+
 def _finish(axis, alt: str | None) -> None:
     if alt is not None:
         show(axis.figure, alt)
