@@ -49,7 +49,7 @@ def pooled_forgets(draw: Drawing) -> None:
         draw.path([zero, tip], ORANGE, 2.5, dashed=True)
         draw.dot(*tip, 6, ORANGE, "diamond")
         draw.text(tip[0] + 14, tip[1] + 12, "(0.71, 0.71)", 14, "start", ORANGE, True)
-    draw.text(364, 92, "the same\npooled vector", 15, colour=ORANGE, bold=True)
+    draw.text(350, 100, "the same\npooled vector", 15, colour=ORANGE, bold=True)
 
 
 @drawing(
