@@ -60,7 +60,7 @@ def union_of_lists(draw: Drawing) -> None:
 )
 def same_bytes(draw: Drawing) -> None:
     ways = (
-        ("64 qubits, 4 bits an angle", (4, 4), (BLUE, PURPLE), "64 bytes"),
+        ("64 qubits, 2 × 4 bits", (4, 4), (BLUE, PURPLE), "64 bytes"),
         ("128 numbers, 4 bits", (4,), (GREEN, MUTED), "64 bytes"),
         ("256 numbers, 2 bits", (2,), (GREEN, MUTED), "64 bytes"),
         ("384 numbers, 1 bit", (1,), (GREEN, MUTED), "48 bytes"),
