@@ -18,7 +18,6 @@ NOT_YET = [  # lessons of the first edition: take a number off when its lesson i
     "04",
     "05",
     "06",
-    "09",
     "11",
     "13",
     "15",

@@ -28,8 +28,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
-# Numbers of the lessons. They are names that stay: some are free.
-NUMBERS = [f"{number:02d}" for number in (*range(10), *range(11, 16))]
+NUMBERS = [f"{number:02d}" for number in range(16)]  # of the lessons: names that stay
 SOLUTIONS, EXERCISES = NOTEBOOKS / "solutions", NOTEBOOKS / "exercises"
 STUB = re.compile(
     r"^([ \t]*)# BEGIN SOLUTION\n.*?^[ \t]*# END SOLUTION\n?", re.DOTALL | re.MULTILINE

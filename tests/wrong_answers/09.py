@@ -75,30 +75,21 @@ def mean_from_mixtures(query_states, document_states):
     return float(table.max(axis=1).mean()) if table.shape[0] > 1 else float(table.mean())
 
 
-# %% exercise 5, wrong 1: must say "directions of *largest* variance"
-def pca_bytes(vectors, size):
-    centred = vectors - vectors.mean(axis=0)
-    _, directions = np.linalg.eigh(centred.T @ centred / len(vectors))
-    u = centred @ directions[:, :size]
-    u /= np.linalg.norm(u, axis=1, keepdims=True)
-    step = np.abs(u).max(axis=0) / 127
-    return np.rint(u / step).astype(np.int8), step
+# %% exercise 5, wrong 1: must say "picked on 400 judged claims"
+def may_stay():
+    return dict.fromkeys("ABCDEFG", True)
 
 
-# %% exercise 5, wrong 2: must say "every column has a step of its own"
-def pca_bytes(vectors, size):
-    centred = vectors - vectors.mean(axis=0)
-    _, directions = np.linalg.eigh(centred.T @ centred / len(vectors))
-    u = centred @ directions[:, ::-1][:, :size]
-    u /= np.linalg.norm(u, axis=1, keepdims=True)
-    step = np.abs(u).max() / 127
-    return np.rint(u / step).astype(np.int8), step
+# %% exercise 5, wrong 2: must say "it does not show that there is none"
+def may_stay():
+    return {"A": True, "B": False, "C": True, "D": False, "E": True, "F": False, "G": True}
 
 
-# %% exercise 5, wrong 3: must say "scale the rows before rounding"
-def pca_bytes(vectors, size):
-    centred = vectors - vectors.mean(axis=0)
-    _, directions = np.linalg.eigh(centred.T @ centred / len(vectors))
-    u = centred @ directions[:, ::-1][:, :size]
-    step = np.abs(u).max(axis=0) / 127
-    return np.rint(u / step).astype(np.int8), step
+# %% exercise 5, wrong 3: must say "A, C, G: the lesson shows exactly that"
+def may_stay():
+    return dict.fromkeys("ABCDEFG", False)
+
+
+# %% exercise 5, wrong 4: must say "training is not the only way to leak"
+def may_stay():
+    return {"A": True, "B": False, "C": True, "D": True, "E": False, "F": False, "G": True}
