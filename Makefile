@@ -30,7 +30,7 @@ demo: $(VENV)/installed      ## answer one question: cosine's ranking beside the
 	@$(BIN)/qrr demo
 
 $(VENV)/installed-serve: $(VENV)/installed
-	$(PIP) -e ".[serve,engine]"
+	$(PIP) -e ".[serve,engine,quantum]"
 	@touch $@
 
 lab: $(VENV)/installed-serve       ## open JupyterLab on lesson 00

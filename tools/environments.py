@@ -39,7 +39,9 @@ def dependencies() -> dict[str, str]:
     """{package name: version range} of the base list and the extras [serve], [engine]
     and [test], in order.
 
-    [cluster] is left to who wants it: Ray is large, and no lesson starts it.
+    [cluster] is left to who wants it: Ray is large, and no lesson starts it. So is
+    [quantum]: PennyLane imports JAX wherever it is installed, in every lesson, and
+    Binder's memory is small.
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
         "project"

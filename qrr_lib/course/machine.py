@@ -2,9 +2,9 @@
 
 One line per question, OK or FAIL with what to do (lesson 00).
 
-What only lesson 13 or 14 wants is no failure where it is absent: such a line begins
-with -- and says how to get it. The lines name versions and sizes but no user and no
-folder, so they can be pasted into a bug report as they are.
+What only lesson 11, 13, 14 or 15 wants is no failure where it is absent: such a line
+begins with -- and says how to get it. The lines name versions and sizes but no user and
+no folder, so they can be pasted into a bug report as they are.
 """
 
 import contextlib
@@ -30,10 +30,11 @@ PACKAGES = (
     "numpy torch sentence-transformers transformers qiskit qiskit-aer pennylane "
     "faiss-cpu onnxruntime ir-measures ipywidgets jupyterlab"
 ).split()
-EXTRAS = {  # extra: the lesson that wants it, its packages
-    "serve": (13, ["fastapi", "uvicorn", "gguf", "httpx"]),
+EXTRAS = {  # extra: who wants it, its packages
+    "quantum": ("lessons 11 and 15", ["qiskit-machine-learning", "jax"]),
+    "serve": ("lesson 13", ["fastapi", "uvicorn", "gguf", "httpx"]),
     "engine": (
-        14,
+        "lesson 14",
         "qdrant-edge-py qdrant-client pybase64 pyarrow pypdf python-docx".split(),
     ),
 }
@@ -48,11 +49,12 @@ CONTAINER_LIMITS = (
 
 def check_machine() -> list[Line]:
     """Look at Python, packages, data, memory, threads, disk, the model (which is
-    fetched if it is not there yet) and what lessons 13 and 14 add.
+    fetched if it is not there yet) and what lessons 11, 13, 14 and 15 add.
     """
     installed = [course(), python(), *map(package, PACKAGES)]
     machine = [corpus(), memory(), threads(), disk(), embedding_model()]
-    return [*installed, *machine, extra("serve"), language_model(), extra("engine")]
+    added = [extra("quantum"), extra("serve"), language_model(), extra("engine")]
+    return [*installed, *machine, *added]
 
 
 def course() -> Line:
@@ -160,18 +162,18 @@ def embedding_model() -> Line:
 
 
 def extra(name: str) -> Line:
-    """The packages of an extra, which one lesson alone wants."""
+    """The packages of an extra, which one lesson or two alone want."""
     lesson, packages = EXTRAS[name]
-    what = f"lesson {lesson}, packages"
+    what = f"{lesson}, packages"
     versions = {needed: version(needed) for needed in packages}
     missing = [needed for needed, found in versions.items() if found is None]
-    if "qdrant-edge-py" in missing and platform.machine() == "ARM64":
-        missing.remove("qdrant-edge-py")  # not built for Windows there
+    if platform.machine() == "ARM64":  # not built for Windows there
+        missing = [name for name in missing if name not in ("qdrant-edge-py", "jax")]
     if not missing:
         found = [f"{needed} {found}" for needed, found in versions.items() if found]
         return Line(True, what, ", ".join(found))
     install = f'`pip install -e ".[{name}]"` in the repository'
-    advice = f"for lesson {lesson} alone: run {install}"
+    advice = f"for {lesson} alone: run {install}"
     return Line(True, what, f"not installed: {', '.join(missing)}", advice, wish=True)
 
 
