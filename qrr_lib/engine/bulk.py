@@ -165,7 +165,7 @@ def on_ray(
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray, pool = package("ray", "cluster"), package("ray.util", "cluster").ActorPool
     ours = not ray.is_initialized()
-    options = {"logging_level": "ERROR", "log_to_driver": False}
+    options, actors = {"logging_level": "ERROR", "log_to_driver": False}, []
     try:
         if ours:
             ray.init(address=address, **options)
@@ -183,6 +183,8 @@ def on_ray(
             "was written is kept: run it again to go on"
         ) from error
     finally:
+        for actor in actors:
+            ray.kill(actor)
         if ours:
             ray.shutdown()
 
