@@ -95,9 +95,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return {"operation_id": 0, "status": "completed"}
         if what == "points/count":
             return {"count": local.count(name).count}
-        if what == "points/query/batch":
-            asked = models.QueryRequestBatch(**body).searches
-            return [plain(one) for one in local.query_batch_points(name, asked)]
+        if what == "points/query":
+            asked = models.QueryRequest(**body)
+            [found] = local.query_batch_points(name, [asked])
+            return plain(found)
         options = {"with_payload": body["with_payload"]}
         options["with_vectors"] = body["with_vector"]
         if what == "points/scroll":

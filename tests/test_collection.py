@@ -108,6 +108,11 @@ def test_reads_beir(small, newline, encoding, monkeypatch):
     assert load_collection(small).qrels["test"] == {"q": {"a": 2}}
 
 
+def test_judgements_without_a_header_lose_no_line(small):
+    (small / QRELS).write_bytes(b"\xef\xbb\xbfq\ta\t2\n")
+    assert load_collection(small).qrels["test"] == {"q": {"a": 2}}
+
+
 def test_judgements_of_absent_documents_are_left_out_and_counted(small, capsys):
     broken(QRELS, "q\tghost\t1\nnobody\ta\t1")(small)
     assert "left out 2 judgements" in capsys.readouterr().err
@@ -149,6 +154,8 @@ REFUSALS = {
     "bytes": (broken(CORPUS, b'{"_id": "\xff"}'), "line 3: not a JSON object"),
     "empty id": (broken(CORPUS, '{"_id": ""}'), "line 3: ids must be non-empty"),
     "number": (broken(CORPUS, '{"_id": 7}'), "non-empty strings, this is 7"),
+    "title": (broken(CORPUS, '{"_id": "c", "title": 5}'), "'title' must be text"),
+    "no text": (broken("queries.jsonl", '{"_id": "r"}'), "line 2: the field 'text'"),
     "twice": (broken(CORPUS, '{"_id": "a"}'), "line 3: the id 'a' occurs twice"),
     "query": (broken("queries.jsonl", '\n{"_id": "q"}'), "queries.jsonl, line 3: the"),
     "two columns": (broken(QRELS, "q\ta"), "line 3: expected query, document, grade"),

@@ -319,6 +319,22 @@ def test_a_hit_shows_the_passage_and_its_scores(index):
     assert [hit.first_rank for hit in by_cosine] == [1, 2, 3, 4, 5]
 
 
+def test_hits_show_themselves_as_a_table(index):
+    index.add([Passage(f"e{i}", "", f"jazz <b>{WORDS[i]}</b>") for i in range(3)])
+    hits = index.search("jazz", k=3, where=[("id", "in", ["e0", "e1", "e2"])])
+    assert isinstance(hits, list) and len(hits) == 3
+    html = hits._repr_html_()
+    assert html.count("<tr>") == 4 and "<b>" not in html
+    for name in ("rank", "move", "document", "score", "cosine", "words", "states"):
+        assert f">{name}</th>" in html
+    assert f"{hits[0].score:.3f}" in html
+    plain = str(hits).splitlines()
+    assert len(plain) == 4 and "<" not in str(hits)
+    assert plain[1].split()[0] == "1" and (hits[0].title or hits[0].id) in plain[1]
+    assert hits[:2]._repr_html_().count("<tr>") == 3
+    assert not index.search("jazz", where=[condition("year=1")])
+
+
 def test_an_empty_index_finds_nothing(place, embedder, scorer):
     with Index.create(place, embedder, scorer) as index:
         assert index.search("qubit") == [] and len(index) == 0 and index.hashes() == {}

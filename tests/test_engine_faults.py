@@ -26,8 +26,8 @@ from test_tokens import ToyTokens
 
 from qrr_lib import Scorer
 from qrr_lib.engine import EngineError, Index, client, condition
-from qrr_lib.engine.passage import payload_of
-from qrr_lib.engine.words import numbers, packed
+from qrr_lib.engine.passage import packed, payload_of
+from qrr_lib.rank.words import word_numbers
 
 pytest.importorskip("qdrant_edge")
 
@@ -110,7 +110,10 @@ def known(made) -> dict:
     with Index.open(made, ToyTokens()) as index:
         for passage in [*before(), *after()]:
             vectors, states = index.kind.encode([passage.full])
-            codes, words = index.kind.kept(states)[1]["codes"], numbers([passage.full])
+            codes, words = (
+                index.kind.kept(states)[1]["codes"],
+                word_numbers([passage.full]),
+            )
             own = vectors[0], codes, packed(np.array(words[0], dtype="<u4"))
             every[passage.id, payload_of(passage)["hash"]] = own
     return every

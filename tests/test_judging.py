@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from qrr_lib.course import Judging
-from qrr_lib.course.judgements import read_qrels, read_queries, write_judged
-from qrr_lib.embed.collection import Document
+from qrr_lib.course.judgements import write_judged
+from qrr_lib.embed.collection import Document, read_qrels, read_queries
 from qrr_lib.rank.mix import Candidates
 
 QUERIES = [f"question {i}" for i in range(6)]
@@ -176,7 +176,9 @@ def test_an_id_that_the_table_cannot_hold_is_refused(tmp_path):
         (read_qrels, "query-id\tcorpus-id\tscore\nq1\td1\thigh\n", "line 2"),
         (read_qrels, "query-id\tcorpus-id\tscore\n", "no judgements"),
         (read_queries, '{"_id": "q1", "text": "x"}\n{"_id": "q2"}', "line 2"),
-        (read_queries, '{"_id": "q1", "text": " "}', "line 1"),
+        (read_queries, '{"_id": "q1", "text": " "}', "line 1: the field 'text'"),
+        (read_queries, '{"_id": "q1", "text": 5}', "'text' must be text, not 5"),
+        (read_queries, '{"_id": "q1"}', "line 1: the field 'text'"),
         (read_queries, "[]", "line 1"),
         (read_queries, "{", "line 1"),
     ],

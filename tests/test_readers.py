@@ -14,8 +14,9 @@ pytest.importorskip("pyarrow")
 pytest.importorskip("pypdf")
 
 from qrr_lib.engine import formats
+from qrr_lib.engine.passage import Passage
 from qrr_lib.engine.passages import cut
-from qrr_lib.engine.readers import WholeDocument, find_files, read_documents
+from qrr_lib.engine.readers import find_files, read_documents
 
 ROWS = [
     {"id": "a", "title": "Phase", "text": "A phase turns.", "year": 1999, "zip": "042"},
@@ -143,7 +144,7 @@ def test_all_tables_give_the_same_documents(tmp_path, kind, packed):
     fields = [{"year": 1999, "zip": "042"}, {"year": 2024}]
     assert not skipped
     assert list(documents.values()) == [
-        WholeDocument(row["id"], row["title"], row["text"], source, more)
+        Passage(row["id"], row["title"], row["text"], source, more)
         for row, more in zip(ROWS, fields)
     ]
 
@@ -322,7 +323,7 @@ def test_what_is_no_ordinary_file_is_not_waited_for(tmp_path):
 
 
 def test_many_characters_in_few_word_pieces_are_many_passages():
-    found = list(cut(WholeDocument("d", "", "x" * 30_000, ""), count, 50))
+    found = list(cut(Passage("d", "", "x" * 30_000, ""), count, 50))
     assert all(len(passage.text) <= 50 * 25 for passage in found)
     assert sum(len(passage.text) for passage in found) == 30_000
 
@@ -335,7 +336,7 @@ def count(texts: list[str]) -> list[int]:
 
 
 def passages(text: str, limit: int = 12, title: str = "", **more):
-    return list(cut(WholeDocument("doc", title, text, "file", **more), count, limit))
+    return list(cut(Passage("doc", title, text, "file", **more), count, limit))
 
 
 def test_a_short_document_is_one_passage():
@@ -405,7 +406,7 @@ def test_word_pieces_are_the_models_own():
     embedder = TextEmbedder("all-MiniLM-L6-v2")
     counter, limit = word_pieces(embedder)
     text = "Superposition of entangled photons; étalons & waveguides. " * 60
-    document = WholeDocument("d", "Optics", text, "")
+    document = Passage("d", "Optics", text, "")
     found = list(cut(document, counter, limit))
     assert limit == 254 and len(found) > 3
     assert not any(embedder.is_cut(passage.full) for passage in found)

@@ -13,48 +13,6 @@ from qrr_lib.rank.metrics import Qrels
 HEADER = "query-id\tcorpus-id\tscore"
 
 
-def read_queries(path: str | os.PathLike) -> dict[str, str]:
-    """{query id: text} of a queries.jsonl; ValueError names file and line."""
-    queries = {}
-    for number, line in _lines(path):
-        try:
-            row = json.loads(line)
-            key, text = row["_id"], row["text"]
-            if not (isinstance(key, str) and isinstance(text, str) and text.strip()):
-                raise ValueError("they must be text")
-        except (ValueError, KeyError, TypeError) as error:
-            wanted = 'expected {"_id": …, "text": …}'
-            raise ValueError(f"{path}, line {number}: {wanted} ({error})") from None
-        queries[key] = text
-    return queries
-
-
-def read_qrels(path: str | os.PathLike) -> dict[str, dict[str, int]]:
-    """{query id: {document id: grade}} of a .tsv; ValueError names file and line."""
-    qrels: dict[str, dict[str, int]] = {}
-    for number, line in _lines(path):
-        try:
-            query, document, grade = line.split("\t")
-            qrels.setdefault(query, {})[document] = int(grade)
-        except ValueError:
-            if number > 1:  # the first one is a header
-                wanted = "expected query, document, grade with tabs between"
-                said = f"{path}, line {number}: {wanted}, got {line!r}"
-                raise ValueError(said) from None
-    if not qrels:
-        raise ValueError(f"{path} holds no judgements")
-    return qrels
-
-
-def _lines(path: str | os.PathLike):
-    """(number, line) of those that are not blank."""
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8: save it as UTF-8") from None
-    return [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
-
-
 def write_judged(
     folder: str | os.PathLike, queries: Mapping[str, str], qrels: Qrels
 ) -> None:

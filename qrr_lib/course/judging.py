@@ -9,7 +9,8 @@ import random
 from collections.abc import Iterable
 from pathlib import Path
 
-from qrr_lib.course.judgements import rankings, read_qrels, read_queries, write_judged
+from qrr_lib.course.judgements import rankings, write_judged
+from qrr_lib.embed.collection import read_qrels, read_queries
 from qrr_lib.learn.comparison import Comparison, compare
 from qrr_lib.rank.metrics import best_first
 

@@ -65,10 +65,10 @@ class Loading:
         written = 0
         for path, about in self.parts.items():
             check_same(path, about, {name: index.about[name] for name in SAME})
-            passages, *encoded = read_part(path)
+            passages, encoded = read_part(path)
             self.passages += len(passages)
             self.seen |= Counter(split_id(passage.id)[0] for passage in passages)
-            written += index.add_encoded(passages, *encoded)
+            written += index.add(passages, encoded=encoded)
         return written
 
     def read(self) -> Iterator[Passage]:

@@ -98,12 +98,12 @@ def load_collection(name: str | os.PathLike = "course") -> Collection:
 def _read_beir(folder: Path) -> Collection:
     docs, queries, info, qrels = {}, {}, {}, {}
     for key, row in _parsed(folder / "corpus.jsonl", _row, docs):
-        docs[key] = Document(row.get("title", ""), row.get("text", ""))
-    for key, row in _parsed(folder / "queries.jsonl", _row, queries):
+        docs[key] = Document(row.get("title") or "", row.get("text") or "")
+    for key, row in _parsed(folder / "queries.jsonl", _query, queries):
         queries[key] = row.pop("text")
         info[key] = row
     for path in sorted((folder / "qrels").glob("*.tsv")):
-        rows = _parsed(path, _judgement, after=1)
+        rows = _parsed(path, _judgement, header=True)
         qrels[path.stem] = _known(rows, queries, docs, path)
     parts = [judged for split, judged in qrels.items() if split.startswith("test_")]
     if parts and "test" not in qrels:
@@ -111,17 +111,41 @@ def _read_beir(folder: Path) -> Collection:
     return Collection(folder.name, docs, queries, qrels, info)
 
 
-def _parsed(path: Path, parse: Callable, *known: dict, after: int = 0) -> Iterator:
-    """`parse(line, *known)` of every line that is not blank, from line `after` + 1 on;
-    its errors name file and line.
+def read_queries(path: str | os.PathLike) -> dict[str, str]:
+    """{query id: text} of a queries.jsonl; ValueError names file, line and field."""
+    queries: dict[str, str] = {}
+    for key, row in _parsed(path, _query, queries):
+        queries[key] = row["text"]
+    return queries
+
+
+def read_qrels(path: str | os.PathLike) -> dict[str, dict[str, int]]:
+    """{query id: {document id: grade}} of a .tsv, with or without a header; ValueError
+    names file and line.
+    """
+    qrels: dict[str, dict[str, int]] = {}
+    for query, document, grade in _parsed(path, _judgement, header=True):
+        qrels.setdefault(query, {})[document] = grade
+    if not qrels:
+        raise ValueError(f"{path} holds no judgements")
+    return qrels
+
+
+def _parsed(path, parse: Callable, *known, header: bool = False) -> Iterator:
+    """`parse(line, *known)` of every line that is not blank; its errors name file and
+    line. A first line that cannot be parsed may be a `header`.
     """
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
             try:
-                if line.strip() and number > after:
-                    yield parse(line, *known)
+                parsed = parse(line, *known)
             except ValueError as error:
+                if header and number == 1:
+                    continue
                 raise ValueError(f"{path}, line {number}: {error}") from None
+            yield parsed
 
 
 def _row(line: bytes, taken: dict) -> tuple[str, dict]:
@@ -135,11 +159,21 @@ def _row(line: bytes, taken: dict) -> tuple[str, dict]:
         raise ValueError(f"ids must be non-empty strings, this is {key!r}")
     if key in taken:
         raise ValueError(f"the id {key!r} occurs twice; ids must be unique")
+    for name in ("title", "text"):
+        if not isinstance(row.get(name) or "", str):
+            raise ValueError(f"the field {name!r} must be text, not {row[name]!r}")
     return row.pop("_id"), row
 
 
+def _query(line: bytes, taken: dict) -> tuple[str, dict]:
+    key, row = _row(line, taken)
+    if not (row.get("text") or "").strip():
+        raise ValueError("the field 'text' is empty: a query has at least one word")
+    return key, row
+
+
 def _judgement(line: bytes) -> tuple[str, str, int]:
-    text = line.decode()
+    text = line.decode("utf-8-sig")
     try:
         qid, did, grade = text.rstrip("\r\n").split("\t")
         grade = int(grade)

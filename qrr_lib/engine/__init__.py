@@ -1,18 +1,17 @@
 """Your own documents, in a folder or on a cluster (lesson 14; needs the extra
 `[engine]`).
 
-passage: what is kept, and conditions · words: sparse vectors and statistics · tokens:
-how token states are kept · stores, edge, client, places: Qdrant in this process or on
-a server · finder: candidates, hits · points, about, index: all of it · readers,
-formats, passages: files in · parts, cluster, bulk: many files at once (extra
-`[cluster]`) · extra: packages asked for when they are used
+passage: what is kept, and conditions · tokens: how token states are kept · stores,
+edge, client, places: Qdrant in this process or on a server · finder: candidates, hits ·
+about, index: all of it · readers, formats, passages: files in · parts, bulk: many files
+at once (extra `[cluster]`) · extra: packages asked for when they are used
 """
 
 from qrr_lib.lazy import lazy_names
 
 HOMES = {
     "index": "Index",
-    "finder": "Hit",
+    "finder": "Hit Hits",
     "passage": "Passage condition",
     "bulk": "load_in_bulk",
     "extra": "EngineError",

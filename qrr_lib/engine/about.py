@@ -10,11 +10,12 @@ import uuid
 from pathlib import Path
 
 from qrr_lib.encode.angles import load_source, save_source
-from qrr_lib.engine.stores import Point
+from qrr_lib.engine.passage import Point
 from qrr_lib.rank.scorer import Scorer
 
-FORMAT = 1
+FORMAT = 2
 ABOUT = str(uuid.UUID(int=1))
+SCORER = ("similarity", "interaction", "idf")
 
 
 def new_about(tokens: str, kind) -> dict:
@@ -22,9 +23,9 @@ def new_about(tokens: str, kind) -> dict:
     again, its map as a safetensors file in base64.
     """
     scorer = kind.scorer
-    about = {"format": FORMAT, "tokens": tokens, **kind.belongs_to(), "average": 0}
-    about |= {"similarity": scorer.codec.similarity.name, "idf": scorer.idf}
-    about["interaction"] = scorer.interaction
+    kept = scorer.codec.similarity.name, scorer.interaction, scorer.idf
+    about = {"format": FORMAT, "tokens": tokens, **kind.belongs_to()}
+    about |= dict(zip(SCORER, kept))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "map.safetensors"
         try:
@@ -42,12 +43,11 @@ def kept_scorer(about: dict) -> Scorer | None:
         path = Path(folder) / "map.safetensors"
         path.write_bytes(base64.b64decode(about["map"]))
         angles = load_source(path)[0]
-    options = {name: about[name] for name in ("similarity", "interaction", "idf")}
-    return Scorer(angles, per="token", **options)
+    return Scorer(angles, per="token", **{name: about[name] for name in SCORER})
 
 
 def about_point(about: dict) -> Point:
-    """The point that keeps it, in the same write as any other."""
+    """The point that keeps it."""
     return Point(ABOUT, {}, {"about": about})
 
 

@@ -1,5 +1,5 @@
-"""Many files at once with Ray Data, on one machine or a cluster (lesson 14; needs the
-extra `[cluster]`).
+"""Many files at once with Ray, on one machine or a cluster (lesson 14; needs the extra
+`[cluster]`).
 
 A task is a part of a file: a worker reads it, cuts it into passages, embeds and encodes
 them, and hands them on to a server, or writes them into a Parquet file that an index
@@ -9,64 +9,41 @@ passage is done once, however often the job is broken off.
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import itertools
-import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
-from qrr_lib.engine.cluster import on_ray
+from qrr_lib.engine.extra import EngineError, package
 from qrr_lib.engine.formats import TABLES
 from qrr_lib.engine.index import Index
 from qrr_lib.engine.parts import part_about, write_part
-from qrr_lib.engine.passage import Passage, payload_of
+from qrr_lib.engine.passage import Passage, digest, payload_of
 from qrr_lib.engine.passages import cut, stale, word_pieces
+from qrr_lib.engine.places import is_address
 from qrr_lib.engine.readers import kind_of, most_documents, read_documents
 from qrr_lib.engine.tokens import tokens_named
-from qrr_lib.rank.codecs import TEXTS_A_BLOCK
-from qrr_lib.rank.states import States
 
 ROWS = 1000  # documents in a task
 
 
 class Parts:
-    """A folder of Parquet files, one a task."""
+    """A folder of Parquet files, named by a digest of what they hold."""
 
     def __init__(self, folder: Path, tokens: str, embedder):
-        self.folder, self.kind = folder, tokens_named(tokens, embedder, None)
+        self.folder, self.kind = folder, tokens_named(tokens, embedder)
         self.about = {"tokens": tokens} | self.kind.belongs_to()
 
-    def __call__(self, task: dict, passages: list[Passage]) -> int:
-        """Write the passages of a task, unless they are there: how many were new."""
-        path = self.folder / task["part"]
-        about = self.about | {"hash": digest([payload_of(p)["hash"] for p in passages])}
-        if not passages:
-            path.unlink(missing_ok=True)
-            return 0
-        if path.exists() and about.items() <= (part_about(path) or {}).items():
-            return 0
-        texts = [passage.full for passage in passages]
-        blocks = range(0, len(texts), TEXTS_A_BLOCK)
-        made = [self.kind.encode(texts[i : i + TEXTS_A_BLOCK]) for i in blocks]
-        vectors, states = zip(*made)
-        encoded = np.concatenate(vectors), States.join(list(states))
-        write_part(path, about, passages, *encoded)
-        return len(passages)
-
-
-class Server:
-    """An index at an address."""
-
-    def __init__(self, place: str, embedder):
-        self.index = Index.open(place, embedder)
-
-    def __call__(self, task: dict, passages: list[Passage]) -> int:
-        """Add the passages of a task: how many were new or changed."""
-        return self.index.add(passages)
+    def add(self, passages: list[Passage]) -> tuple[int, str]:
+        """Write passages, unless they are there: (how many were new, their file)."""
+        hashes = [payload_of(passage)["hash"] for passage in passages]
+        path = self.folder / f"{digest([self.about, hashes])}.parquet"
+        if path.exists() or not passages:
+            return 0, path.name
+        encoded = self.kind.encode([passage.full for passage in passages])
+        write_part(path, self.about, passages, *encoded)
+        return len(passages), path.name
 
 
 class Worker:
@@ -76,37 +53,37 @@ class Worker:
     ----------
     make_embedder : callable
         () → embedder.
-    make_target : callable
-        embedder → `Parts` or `Server`.
+    place, tokens : as in `load_in_bulk`
     """
 
-    def __init__(self, make_embedder: Callable, make_target: Callable):
+    def __init__(self, make_embedder: Callable, place: str, tokens: str):
         embedder = make_embedder()
-        self.target, self.pieces = make_target(embedder), word_pieces(embedder)
-
-    def __call__(self, batch: dict) -> dict:
-        done = [json.dumps(self.do(json.loads(task))) for task in batch["item"]]
-        return {"item": np.array(done)}
+        self.pieces = word_pieces(embedder)
+        self.server = is_address(place)
+        if self.server:
+            self.target = Index.open(place, embedder)
+        else:
+            self.target = Parts(Path(place), tokens, embedder)
 
     def do(self, task: dict) -> dict:
         """What became of a task: {document id: its passages}, {document id: its file},
-        how many passages were written, and {file: what could not be read}.
+        how many passages were written, into which part, and {file: what could not be
+        read}.
         """
         skipped: dict[Path, list[str]] = {}
-        files = {Path(path): name for path, name in task["files"].items()}
-        documents = read_documents(files, skipped)
+        documents = read_documents(task["files"], skipped)
         own = list(itertools.islice(documents, task["first"], task["end"]))
         found = {one.id: list(cut(one, *self.pieces)) for one in own}
-        written = self.target(task, list(itertools.chain(*found.values())))
-        done = {"seen": {key: len(passages) for key, passages in found.items()}}
-        reasons = {path.as_posix(): told for path, told in skipped.items()}
-        places = {one.id: one.source for one in own}
-        return done | {"places": places, "written": written, "skipped": reasons}
-
-
-def digest(names: list[str]) -> str:
-    """Names to a name of 32 characters."""
-    return hashlib.blake2b("\0".join(names).encode(), digest_size=16).hexdigest()
+        passages = list(itertools.chain(*found.values()))
+        added = self.target.add(passages)
+        written, part = (added, None) if self.server else added
+        return {
+            "seen": {key: len(passages) for key, passages in found.items()},
+            "places": {one.id: one.source for one in own},
+            "written": written,
+            "part": part,
+            "skipped": skipped,
+        }
 
 
 def tasks_of(files: dict[Path, str], rows: int = ROWS) -> list[dict]:
@@ -115,27 +92,19 @@ def tasks_of(files: dict[Path, str], rows: int = ROWS) -> list[dict]:
     A table is read from its beginning for each of them. Other files are put together by
     a digest of their names, so that a new one changes one task.
     """
-    names = {path.as_posix(): name for path, name in files.items()}
-    tables = [path for path in names if kind_of(Path(path)) in TABLES]
-    tasks, groups = [], {}
+    tasks, texts = [], {}
+    tables = [path for path in files if kind_of(path) in TABLES]
     for path in tables:
-        starts = range(0, max(1, most_documents(Path(path))), rows)
+        starts = range(0, max(1, most_documents(path)), rows)
         for first in starts:
             end = None if first == starts[-1] else first + rows
-            task = {"files": {path: names[path]}, "first": first, "end": end}
-            tasks.append(task | {"part": part_name(path, first, rows)})
-    count = 1 << max(0, (len(names) - len(tables) - 1) // rows).bit_length()
-    for path in names.keys() - set(tables):
-        groups.setdefault(int(digest([names[path]]), 16) % count, []).append(path)
-    for number, paths in sorted(groups.items()):
-        task = {"files": {path: names[path] for path in sorted(paths)}, "first": 0}
-        tasks.append(task | {"end": None, "part": part_name("texts", number, count)})
-    return tasks
-
-
-def part_name(*what) -> str:
-    """Name of the file that a task writes."""
-    return f"{digest(list(map(str, what)))}.parquet"
+            tasks.append({"files": {path: files[path]}, "first": first, "end": end})
+    count = 1 << max(0, (len(files) - len(tables) - 1) // rows).bit_length()
+    for path in sorted(files.keys() - set(tables)):
+        group = int(digest(files[path]), 16) % count
+        texts.setdefault(group, {})[path] = files[path]
+    whole = {"first": 0, "end": None}
+    return [*tasks, *({"files": own} | whole for _, own in sorted(texts.items()))]
 
 
 def load_in_bulk(
@@ -168,38 +137,56 @@ def load_in_bulk(
     Returns {"seen": {document id: how many passages it has}, "written": passages that
     were new or changed, "deleted", "skipped": {file: reasons}}.
     """
-    tasks = tasks_of(files, rows)
-    if "://" not in str(place):
-        folder = _folder(Path(place))
-        target = functools.partial(Parts, folder, tokens)
-        work = on_ray(Worker, tasks, (make_embedder, target), workers, address)
-        for path in set(_parts(folder)) - {folder / task["part"] for task in tasks}:
-            path.unlink()  # of files that are gone
+    tasks, place = tasks_of(files, rows), str(place)
+    if not is_address(place):
+        place = str(_folder(Path(place)))
+        work = on_ray(tasks, (make_embedder, place, tokens), workers, address)
+        for path in _parts(Path(place)) - {Path(place, one["part"]) for one in work}:
+            path.unlink()  # of what is gone or has changed
         return _summary(work)
     embedder = make_embedder()
-    _begin(place, embedder, tokens, files)
-    target = functools.partial(Server, str(place))
-    work = on_ray(Worker, tasks, (make_embedder, target), workers, address)
+    try:
+        Index.open(place, embedder).close()
+    except FileNotFoundError:
+        Index.create(place, embedder, tokens=tokens).close()
+    work = on_ray(tasks, (make_embedder, place, tokens), workers, address)
     done = _summary(work)
     with Index.open(place, embedder) as index:
         done["deleted"] = index.delete(stale(index.ids(), done["seen"]))
     return done
 
 
-def _begin(place: str, embedder, tokens: str, files: dict[Path, str]) -> None:
-    """Make the index if need be, and add a first document: every worker weighs words
-    by the same average length then.
+def on_ray(
+    tasks: list[dict], arguments: tuple, workers: int | None, address: str | None
+) -> list[dict]:
+    """Do tasks with Ray, by workers made from `arguments`, on the cluster that is
+    running or on one that is started for them; what became of each, in their order.
     """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray, pool = package("ray", "cluster"), package("ray.util", "cluster").ActorPool
+    ours = not ray.is_initialized()
+    options, actors = {"logging_level": "ERROR", "log_to_driver": False}, []
     try:
-        index = Index.open(place, embedder)
-    except FileNotFoundError:
-        index = Index.create(place, embedder, tokens=tokens)
-    with index:
-        if not index.about["average"]:
-            pieces = word_pieces(embedder)
-            some = itertools.islice(read_documents(files, {}), TEXTS_A_BLOCK)
-            passages = (passage for one in some for passage in cut(one, *pieces))
-            index.add(itertools.islice(passages, TEXTS_A_BLOCK))
+        if ours:
+            ray.init(address=address, **options)
+        there = ray.cluster_resources()
+        kind = "GPU" if there.get("GPU") else "CPU"
+        most = min(len(tasks), max(1, int(there.get(kind, 1))))
+        make = ray.remote(**{f"num_{kind.lower()}s": 1})(Worker).remote
+        actors = [make(*arguments) for _ in range(min(workers or most, most))]
+        return list(pool(actors).map(lambda actor, one: actor.do.remote(one), tasks))
+    except Exception as error:  # Ray raises all kinds, plain if a node does not start
+        found = re.search(r"^[\w.]+(Error|Exception): .*", str(error), re.MULTILINE)
+        raise EngineError(
+            f"Ray on {address or 'this machine'} failed: {found[0] if found else error}"
+            ". Start a cluster with `ray start --head`, or leave the address out. What "
+            "was written is kept: run it again to go on"
+        ) from error
+    finally:
+        for actor in actors:
+            ray.kill(actor)
+        if ours:
+            ray.shutdown()
 
 
 def _folder(folder: Path) -> Path:
@@ -207,15 +194,15 @@ def _folder(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     # a killed worker leaves .name.partial-...
     there = {path for path in folder.iterdir() if path.name[0] != "."}
-    if strange := there - set(_parts(folder)):
+    if strange := there - _parts(folder):
         raise ValueError(
             f"{folder} holds other files ({min(strange).name}): take an empty folder"
         )
     return folder.resolve()
 
 
-def _parts(folder: Path) -> list[Path]:
-    return [path for path in folder.glob("[!.]*.parquet") if part_about(path)]
+def _parts(folder: Path) -> set[Path]:
+    return {path for path in folder.glob("[!.]*.parquet") if part_about(path)}
 
 
 def _summary(work: list[dict]) -> dict:
@@ -225,11 +212,10 @@ def _summary(work: list[dict]) -> dict:
         for key, file in done["places"].items():
             if (there := places.setdefault(key, file)) != file:
                 reason = f"the id {key!r} stands in {there}, too"
-                done["skipped"].setdefault(file, []).append(reason)
+                skipped.setdefault(Path(file), {})[reason] = None
+        for file, reasons in done["skipped"].items():  # each task of a table says them
+            skipped.setdefault(file, {}).update(dict.fromkeys(reasons))
         seen |= done["seen"]
         written += done["written"]
-        for file, reasons in done["skipped"].items():
-            # each task of a table reads it from the beginning
-            known = skipped.setdefault(Path(file), [])
-            known += [reason for reason in reasons if reason not in known]
+    skipped = {file: list(reasons) for file, reasons in skipped.items()}
     return {"seen": seen, "written": written, "deleted": 0, "skipped": skipped}

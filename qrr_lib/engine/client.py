@@ -8,8 +8,8 @@ import time
 import warnings
 
 from qrr_lib.engine.extra import EngineError, package
-from qrr_lib.engine.passage import field_key
-from qrr_lib.engine.stores import PAGE, Ask, Point, Store
+from qrr_lib.engine.passage import Point, field_key
+from qrr_lib.engine.stores import PAGE, Store
 
 POINTS_A_REQUEST = 16  # a server takes 32 MB at a time
 TRIES = 4
@@ -29,41 +29,44 @@ class ClientStore(Store):
         The collection.
     lock : filelock.FileLock or None
         Freed when the store is closed.
-    layout, first : as in `EdgeStore`
     """
 
-    def __init__(self, client, place, name, lock=None, layout=None, first=None):
+    def __init__(self, client, place: str, name: str, lock=None):
         self.client, self.place, self.name, self.lock = client, place, name, lock
         self.q = package("qdrant_client.models")
-        self.there = self._do(client.collection_exists, collection_name=name)
-        if layout is not None:
-            if not self.there:
-                self._do(client.create_collection, **self._config(layout))
-            self.upsert([first])
+        self.range = self.q.Range
+        self.exists = self._do(client.collection_exists)
 
-    def _config(self, layout: dict) -> dict:
+    def make(self, layout: dict, first: Point) -> None:
+        """Make the collection, unless it is there, and write a first point."""
         q, dot = self.q, self.q.Distance.DOT
         vectors = {"dense": q.VectorParams(size=layout["dense"], distance=dot)}
         if layout["tokens"]:
             best = q.MultiVectorConfig(comparator=q.MultiVectorComparator.MAX_SIM)
-            options = {"multivector_config": best, "on_disk": True}
-            options["datatype"] = q.Datatype.TURBO8
-            options["hnsw_config"] = q.HnswConfigDiff(m=0)  # no graph
-            options |= {"size": layout["tokens"], "distance": dot}
-            vectors["tokens"] = q.VectorParams(**options)
+            vectors["tokens"] = q.VectorParams(
+                size=layout["tokens"],
+                distance=dot,
+                multivector_config=best,
+                datatype=q.Datatype.TURBO8,
+                on_disk=True,
+                hnsw_config=q.HnswConfigDiff(m=0),  # no graph
+            )
         words = q.SparseVectorParams(modifier=q.Modifier.IDF)
         pieces = q.SparseVectorParams(index=q.SparseIndexParams(on_disk=True))
         sparse = {"words": words, "pieces": pieces}
-        return {"vectors_config": vectors, "sparse_vectors_config": sparse}
+        options = {"vectors_config": vectors, "sparse_vectors_config": sparse}
+        if not self.exists:
+            self._do(self.client.create_collection, **options)
+        self.upsert([first])
 
-    def _do(self, call, *arguments, **options):
+    def _do(self, call, **options):
         """Call the server; again, after a pause, if it does not answer."""
         errors = package("qdrant_client.http.exceptions")
         for attempt in range(TRIES):
             if attempt:
                 time.sleep(PAUSE * 2 ** (attempt - 1))
             try:
-                return call(*arguments, **{"collection_name": self.name} | options)
+                return call(collection_name=self.name, **options)
             except errors.ResponseHandlingException as error:
                 problem = str(error) or "no answer"
             except errors.UnexpectedResponse as error:
@@ -77,37 +80,34 @@ class ClientStore(Store):
 
     def upsert(self, points: list[Point]) -> None:
         point = self.q.PointStruct
-        for start in range(0, len(points), POINTS_A_REQUEST):
-            made = [
-                point(id=p.id, vector=self.native(p.vectors), payload=p.payload)
-                for p in points[start : start + POINTS_A_REQUEST]
-            ]
-            self._do(self.client.upsert, points=made, wait=True)
+        made = [
+            point(id=p.id, vector=self.native(p.vectors), payload=p.payload)
+            for p in points
+        ]
+        for start in range(0, len(made), POINTS_A_REQUEST):
+            some = made[start : start + POINTS_A_REQUEST]
+            self._do(self.client.upsert, points=some, wait=True)
 
     def delete(self, ids: list[str]) -> None:
         self._do(self.client.delete, points_selector=ids, wait=True)
 
     def index_field(self, field: str, number: bool) -> None:
-        options = {"field_name": field_key(field)}
-        options["field_schema"] = "float" if number else "keyword"
+        kind = "float" if number else "keyword"
+        options = {"field_name": field_key(field), "field_schema": kind}
         with warnings.catch_warnings():  # local mode says that it needs none
             warnings.simplefilter("ignore")
             self._do(self.client.create_payload_index, **options)
 
-    def one_of(self, ids: list[str]):
-        return self.q.HasIdCondition(has_id=ids)
-
-    def between(self, key: str, **bounds):
-        return self.q.FieldCondition(key=key, range=self.q.Range(**bounds))
-
-    def request(self, ask: Ask):
-        [vector] = self.native({"": ask.vector}).values()
-        options = {"limit": ask.limit, "using": ask.using, "filter": self.filter(ask)}
-        return self.q.QueryRequest(query=vector, **options)
-
-    def query(self, requests: list) -> list[list]:
-        found = self._do(self.client.query_batch_points, requests=requests)
-        return [one.points for one in found]
+    def query(self, asked: dict, k: int, wanted, by: dict, payload: list[str]) -> list:
+        first = [
+            self.q.Prefetch(query=vector, using=name, limit=k, filter=wanted)
+            for name, vector in asked.items()
+        ]
+        [(name, vector)] = by.items()
+        options = {"prefetch": first, "limit": k * len(asked)}
+        options |= {"with_payload": payload or False}
+        query = self.client.query_points
+        return self._do(query, query=vector, using=name, **options).points
 
     def records(self, ids: list[str], payload: list[str], vectors: list[str]) -> list:
         options = {"with_payload": payload, "with_vectors": vectors}

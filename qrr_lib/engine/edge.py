@@ -6,11 +6,12 @@ import shutil
 from pathlib import Path
 
 from qrr_lib.engine.extra import EngineError, package
-from qrr_lib.engine.passage import field_key
-from qrr_lib.engine.stores import PAGE, Ask, Point, Store
+from qrr_lib.engine.passage import Point, field_key
+from qrr_lib.engine.stores import PAGE, Store
 
 LOCK = ".in-use"
 POINTS = "points"  # the folder of the engine inside an index' folder
+BEGUN = "points.begun"
 ROOM = 200 * 2**20  # bytes that must be free before anything is written
 
 
@@ -22,13 +23,16 @@ class EdgeStore(Store):
     ----------
     folder : path
     layout : dict or None
-        To make a new one: {"dense": width, "tokens": width or None};
-        a kill leaves either all of it or nothing. None opens what is there.
+        To make a new one: {"dense": width, "tokens": width or None}; a kill leaves
+        either all of it or nothing. None opens what is there.
+    first : Point
+        Of a new one.
     """
 
     def __init__(self, folder: Path, layout: dict | None = None, first: Point = None):
         self.q = package("qdrant_edge")
-        self.folder, self.place = folder, str(folder)
+        self.range = self.q.RangeFloat
+        self.folder = folder
         self.lock = locked(folder)
         try:
             if layout is not None:
@@ -40,7 +44,7 @@ class EdgeStore(Store):
             raise
 
     def _make(self, layout: dict, first: Point) -> None:
-        begun = self.folder / f"{POINTS}.begun"
+        begun = self.folder / BEGUN
         shutil.rmtree(begun, ignore_errors=True)  # of a run that was killed
         begun.mkdir()
         create = self.q.EdgeShard.create
@@ -53,12 +57,14 @@ class EdgeStore(Store):
         q = self.q
         vectors = {"dense": q.EdgeVectorParams(layout["dense"], q.Distance.Dot)}
         if layout["tokens"]:
-            best = q.MultiVectorConfig(q.MultiVectorComparator.MaxSim)
-            options = {"multivector_config": best, "memory": q.Memory.Cold}
-            options["datatype"] = q.VectorStorageDatatype.Turbo8
-            options["hnsw_config"] = q.HnswIndexConfig(0, 100, 10)  # no graph
-            made = q.EdgeVectorParams(layout["tokens"], q.Distance.Dot, **options)
-            vectors["tokens"] = made
+            vectors["tokens"] = q.EdgeVectorParams(
+                layout["tokens"],
+                q.Distance.Dot,
+                multivector_config=q.MultiVectorConfig(q.MultiVectorComparator.MaxSim),
+                datatype=q.VectorStorageDatatype.Turbo8,
+                memory=q.Memory.Cold,
+                hnsw_config=q.HnswIndexConfig(0, 100, 10),  # no graph
+            )
         words = q.EdgeSparseVectorParams(modifier=q.Modifier.Idf)
         pieces = q.EdgeSparseVectorParams(memory=q.Memory.Cold)
         sparse = {"words": words, "pieces": pieces}
@@ -69,21 +75,23 @@ class EdgeStore(Store):
             return call(*arguments)
         except Exception as error:  # the package raises plain ones
             raise EngineError(
-                f"the index in {self.place} could not be read or written: {error}"
+                f"the index in {self.folder} could not be read or written: {error}"
             ) from None
 
     def _update(self, operation) -> None:
         self._do(self.shard.update, operation)
         self._do(self.shard.flush)
 
+    def _free(self) -> int:
+        return shutil.disk_usage(self.folder).free
+
     def upsert(self, points: list[Point]) -> None:
         """Write points, in place of those with the same ids."""
-        free = shutil.disk_usage(self.folder).free
-        if free < ROOM:
+        if self._free() < ROOM:
             raise EngineError(
-                f"the disk of {self.place} has {free / 2**20:.0f} MB left, writing "
-                f"wants {ROOM / 2**20:.0f}: make room, then run it again; what was "
-                "acknowledged is kept"
+                f"the disk of {self.folder} has {self._free() / 2**20:.0f} MB left, "
+                f"writing wants {ROOM / 2**20:.0f}: make room, then run it again; what "
+                "was acknowledged is kept"
             )
         made = [self.q.Point(p.id, self.native(p.vectors), p.payload) for p in points]
         self._update(self.q.UpdateOperation.upsert_points(made))
@@ -98,23 +106,21 @@ class EdgeStore(Store):
         kind = kinds.Float if number else kinds.Keyword
         self._update(self.q.UpdateOperation.create_field_index(field_key(field), kind))
 
-    def one_of(self, ids: list[str]):
-        """A condition: one of these points."""
-        return self.q.HasIdCondition(set(ids))
-
-    def between(self, key: str, **bounds):
-        """A condition: a number of the payload within bounds."""
-        return self.q.FieldCondition(key=key, range=self.q.RangeFloat(**bounds))
-
-    def request(self, ask: Ask):
-        """An `Ask` in the package's words."""
-        [vector] = self.native({"": ask.vector}).values()
-        query = self.q.Query.Nearest(vector, using=ask.using)
-        return self.q.QueryRequest(ask.limit, query=query, filter=self.filter(ask))
-
-    def query(self, requests: list) -> list[list]:
-        """Hits of every request."""
-        return self._do(self.shard.query_batch, self.q.QueryBatchRequest(requests))
+    def query(self, asked: dict, k: int, wanted, by: dict, payload: list[str]) -> list:
+        """Hits of a query in two steps, as `find` says, in the package's words."""
+        nearest = self.q.Query.Nearest
+        first = [
+            self.q.Prefetch(k, query=nearest(vector, using=name), filter=wanted)
+            for name, vector in asked.items()
+        ]
+        [(name, vector)] = by.items()
+        request = self.q.QueryRequest(
+            k * len(asked),
+            query=nearest(vector, using=name),
+            prefetches=first,
+            with_payload=payload or False,
+        )
+        return self._do(self.shard.query, request)
 
     def records(self, ids: list[str], payload: list[str], vectors: list[str]) -> list:
         """Points as the package reads them."""
@@ -134,7 +140,7 @@ class EdgeStore(Store):
         """Merge what was written piece by piece, and forget what was deleted; where
         there is room to write it anew.
         """
-        if shutil.disk_usage(self.folder).free > ROOM + self.size():
+        if self._free() > ROOM + self.size():
             self._do(self.shard.optimize)
             self._do(self.shard.flush)
 

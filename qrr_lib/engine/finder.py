@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from qrr_lib.checks import checked_queries, whole_number
 from qrr_lib.engine.about import ABOUT
-from qrr_lib.engine.passage import is_number
-from qrr_lib.engine.stores import Ask, Point
-from qrr_lib.engine.words import numbers, query_vector, unpacked
+from qrr_lib.engine.passage import Point, check_condition, is_number, unpacked
 from qrr_lib.rank.maxsim import TokenRarity
 from qrr_lib.rank.mix import SIGNALS, Candidates
+from qrr_lib.rank.ranking import Ranking
 from qrr_lib.rank.states import States, offsets_of
-from qrr_lib.rank.words import words_signal
+from qrr_lib.rank.words import word_numbers, words_signal
+from qrr_lib.tables import Table, ranking_table
 
 COUNTED = 50_000  # passages whose word pieces are counted: enough for a fair sample
-SHOWN = ["title", "text", "source", "fields"]
+SHOWN = ("title", "text", "source", "fields")
 
 
 class Hit(NamedTuple):
@@ -35,8 +38,21 @@ class Hit(NamedTuple):
     fields: dict
 
 
+class Hits(Ranking):
+    """Hits, best first: a list that a notebook shows as a table."""
+
+    def table(self) -> Table:
+        """Rank, move, passage, the mixed score and each signal."""
+        return ranking_table(
+            [(hit.rank, hit.first_rank, hit.score) for hit in self],
+            [(hit.title or hit.id, hit.text) for hit in self],
+            [hit.signals for hit in self],
+        )
+
+
 class Finder:
-    """Dense and word search in a store, all signals for what either finds.
+    """What an index is asked: passages for a query, by vector and by words, with every
+    signal of what either finds.
 
     Parameters
     ----------
@@ -46,46 +62,45 @@ class Finder:
 
     def __init__(self, store, kind):
         self.store, self.kind = store, kind
-        self._rarity: TokenRarity | None = None
+        self.embedder, self.scorer = kind.embedder, kind.scorer
+        self.weights: float | Mapping = kind.scorer.default_weights(words=True)
         self._indexed: set[str] = set()
 
-    @property
-    def rarity(self) -> TokenRarity:
-        """How rare word pieces are; counted at the first search. Ids are hashes, so the
-        first `COUNTED` passages are a random sample.
+    def search(
+        self, query: str, k: int = 10, where: list | None = None, candidates: int = 100
+    ) -> Hits:
+        """The best k passages by the mixed score (fewer if fewer are found): a list of
+        `Hit` that a notebook shows as a table.
         """
-        if self._rarity is None:
-            counts = TokenRarity()
-            for page in self.store.scroll([], ["pieces"]):
-                counts.count(_pieces(page))
-                if counts.documents >= COUNTED:
-                    break
-            self._rarity = counts
-        return self._rarity
-
-    def count(self, points: list[Point], times: int = 1) -> None:
-        """Take passages into the counts (times=−1: out of them), if there are counts
-        already.
-        """
-        if self._rarity is not None:
-            self._rarity.count(_pieces(points), times)
+        most = max(whole_number("k", k), candidates)
+        found, payloads = self._candidates({"": query}, most, where, SHOWN)
+        return best_hits(found, payloads, self.weights, k)
 
     def candidates(
-        self, queries: dict[str, str], k: int, where: list, keep: list[str]
-    ) -> tuple[Candidates, dict[str, dict]]:
-        """(the union of the k nearest by cosine and the k best by words with all
-        signals, {passage id: payload of the fields in `keep`}).
+        self, queries: Mapping[str, str], k: int = 100, where: list | None = None
+    ) -> Candidates:
+        """Find and score: the union of the k nearest by cosine and the k best by words
+        of each query, with the signals "cosine", "words" and "states".
+
+        `where` are conditions (field, operator, value) that passages must fulfil; see
+        `condition`.
         """
-        vectors, states = self.kind.encode(list(queries.values()))
-        words = numbers(list(queries.values()))
+        return self._candidates(queries, whole_number("k", k), where)[0]
+
+    def _candidates(self, queries: Mapping[str, str], k: int, where, keep=()):
+        """The same, and {passage id: payload of the fields in `keep`}."""
+        texts = checked_queries(queries)
+        where = [check_condition(one) for one in where or []]
         for field, _, value in where:
             self._index_field(field, value)
-        found, payloads = [], {}
-        for i in range(len(queries)):
-            one = self._one(vectors[i], states[i : i + 1], words[i], k, where, keep)
-            found.append(one)
-            payloads |= {point.payload["id"]: point.payload for point in one[0]}
-        return _table(list(queries), found), payloads
+        (vectors, states), words = self.kind.encode(texts), word_numbers(texts)
+        payloads, found = {}, []
+        for i, vector in enumerate(vectors.tolist()):
+            query = vector, states[i : i + 1], words[i]
+            own, scores = self._one(*query, k, where, keep)
+            payloads |= own
+            found.append((list(own), scores))
+        return _table(list(queries), list(payloads), found), payloads
 
     def _index_field(self, field: str, value) -> None:
         first = value[0] if isinstance(value, list) else value
@@ -93,69 +108,78 @@ class Finder:
             self._indexed.add(field)
             self.store.index_field(field, number=is_number(first))
 
-    def _one(self, vector, states: States, words: list, k: int, where: list, keep):
-        """(points, {signal: their scores}) for one query: the nearest, then those that
-        only words find.
-        """
-        asks = [Ask("dense", vector.tolist(), k, where)]
+    def _one(self, vector, query: States, words: list, k: int, where: list, keep):
+        """({passage id: payload}, {signal: scores}) for one query, nearest first."""
+        asked = {"dense": vector}
         if words:
-            asks.append(Ask("words", query_vector(words), k, where))
-        near, *worded = self.store.search(asks)
-        cosine = dict(near)
-        others = [key for found in worded for key, _ in found if key not in cosine]
-        if others:
-            ask = Ask("dense", vector.tolist(), len(others), within=others)
-            cosine |= dict(self.store.search([ask])[0])
+            asked["words"] = {word: float(words.count(word)) for word in words}
+        find = functools.partial(self.store.find, asked, k, where)
         fields = ["id", "words", *self.kind.payload, *keep]
-        points = {p.id: p for p in self.store.retrieve(list(cosine), fields)}
-        order = [key for key in [*dict(near), *others] if key in points]
-        chosen, weights = [points[key] for key in order], self.weights(states)
-        own = [unpacked(point.payload["words"]) for point in chosen]
-        return chosen, {
-            "cosine": [cosine[key] for key in order],
+        found = find(by=("dense", vector), payload=fields)
+        points = [point for point, _ in found]
+        own = [unpacked(point.payload["words"]) for point in points]
+        shown = ({name: point.payload[name] for name in keep} for point in points)
+        return dict(zip((point.payload["id"] for point in points), shown)), {
+            "cosine": [score for _, score in found],
             "words": words_signal(words, own),
-            "states": self.kind.score(self.store, chosen, states, weights),
+            "states": self.kind.score(points, query, self.token_weights(query), find),
         }
 
-    def weights(self, query: States) -> list[np.ndarray] | None:
+    def token_weights(self, query: States) -> list[np.ndarray] | None:
         """Weights of a query's tokens by rarity in the passages; None: equal."""
-        if not self.kind.scorer.idf:
+        if not self.scorer.idf:
             return None
         return [self.rarity.weights(query.token_ids)]
 
+    @functools.cached_property
+    def rarity(self) -> TokenRarity:
+        """How rare word pieces are; counted at the first search. Ids are hashes, so the
+        first `COUNTED` passages are a random sample.
+        """
+        counts = TokenRarity()
+        for page in self.store.scroll([], ["pieces"]):
+            counts.count(_pieces(page))
+            if counts.documents >= COUNTED:
+                break
+        return counts
+
+    def count(self, points: list[Point], times: int = 1) -> None:
+        """Take passages into the counts (times=−1: out of them), if there are counts
+        already.
+        """
+        if "rarity" in self.__dict__:
+            self.rarity.count(_pieces(points), times)
+
 
 def _pieces(points: list[Point]) -> States:
-    """Word pieces of passages, each once."""
-    vectors = [p.vectors.get("pieces", ([], [])) for p in points if p.id != ABOUT]
-    ids = np.array([i for indices, _ in vectors for i in indices], dtype=np.uint32)
-    lengths = [len(indices) for indices, _ in vectors]
-    return States(ids, offsets_of(lengths), ids)
+    """Word pieces of passages, each once; they come as {piece: 1} or as the engine's
+    sparse vectors.
+    """
+    vectors = [p.vectors.get("pieces", {}) for p in points if p.id != ABOUT]
+    own = [getattr(vector, "indices", vector) for vector in vectors]
+    ids = np.array([piece for pieces in own for piece in pieces], dtype=np.uint32)
+    return States(ids, offsets_of(map(len, own)), ids)
 
 
-def _table(query_ids: list[str], found: list) -> Candidates:
+def _table(query_ids: list[str], doc_ids: list[str], found: list) -> Candidates:
     """Candidates of many queries, padded to the longest list."""
-    place: dict[str, int] = {}
-    for points, _ in found:
-        for point in points:
-            place.setdefault(point.payload["id"], len(place))
-    width = max((len(points) for points, _ in found), default=0)
+    place = {key: i for i, key in enumerate(doc_ids)}
+    width = max((len(ids) for ids, _ in found), default=0)
     rows = np.full((len(found), width), -1)
     signals = {name: np.zeros(rows.shape, dtype=np.float32) for name in SIGNALS}
-    for q, (points, scores) in enumerate(found):
-        rows[q, : len(points)] = [place[point.payload["id"]] for point in points]
+    for q, (ids, scores) in enumerate(found):
+        rows[q, : len(ids)] = [place[key] for key in ids]
         for name in SIGNALS:
-            signals[name][q, : len(points)] = scores[name]
-    return Candidates(query_ids, list(place), rows, signals)
+            signals[name][q, : len(ids)] = scores[name]
+    return Candidates(query_ids, doc_ids, rows, signals)
 
 
-def hits(found: Candidates, payloads: dict, weights, k: int) -> list[Hit]:
+def best_hits(found: Candidates, payloads: dict, weights, k: int) -> Hits:
     """The best k of one query's candidates."""
-    if not found.doc_ids:
-        return []
-    mixed, lines = found.mix(weights), []
+    hits, mixed = Hits(), found.mix(weights)
     for rank, i in enumerate(found.order(mixed)[0][:k], 1):
         key = found.doc_ids[found.rows[0, i]]
         signals = {name: float(s[0, i]) for name, s in found.signals.items()}
         shown = [payloads[key][name] for name in SHOWN]
-        lines.append(Hit(key, rank, int(i) + 1, float(mixed[0, i]), signals, *shown))
-    return lines
+        hits.append(Hit(key, rank, int(i) + 1, float(mixed[0, i]), signals, *shown))
+    return hits

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
-from qrr_lib.checks import checked_queries, whole_number
+from qrr_lib.checks import checked_queries
 from qrr_lib.embed.collection import Document
 from qrr_lib.engine.about import (
     ABOUT,
@@ -16,23 +16,23 @@ from qrr_lib.engine.about import (
     new_about,
     read_about,
 )
-from qrr_lib.engine.finder import SHOWN, Finder, Hit, hits
+from qrr_lib.engine.finder import Finder
 from qrr_lib.engine.passage import (
     Passage,
-    check_condition,
+    blocks_of,
+    made_point,
     payload_of,
     point_id,
 )
-from qrr_lib.engine.places import make_store, open_store
-from qrr_lib.engine.points import blocks_of, encoded_blocks, made_point
+from qrr_lib.engine.places import open_store
 from qrr_lib.engine.tokens import tokens_named
-from qrr_lib.engine.words import numbers
+from qrr_lib.rank.codecs import TEXTS_A_BLOCK
 from qrr_lib.rank.explain import TokenMatch, matches
-from qrr_lib.rank.mix import Candidates
 from qrr_lib.rank.scorer import Scorer
+from qrr_lib.rank.words import word_numbers
 
 
-class Index:
+class Index(Finder):
     """Passages in a folder (Qdrant Edge, in this process) or on a Qdrant server.
 
     Made by `Index.create` or `Index.open`; closed by `close`, or at the end of a `with`
@@ -40,10 +40,8 @@ class Index:
     """
 
     def __init__(self, place, store, kind, about: dict):
-        self.place, self.store, self.kind, self.about = place, store, kind, about
-        self.embedder, self.scorer = kind.embedder, kind.scorer
-        self.weights: float | Mapping = kind.scorer.default_weights(words=True)
-        self.finder = Finder(store, kind)
+        super().__init__(store, kind)
+        self.place, self.about = place, about
 
     @classmethod
     def create(
@@ -66,7 +64,7 @@ class Index:
         kind = tokens_named(tokens, embedder, scorer)
         about = new_about(tokens, kind)
         layout = {"dense": embedder.dim, "tokens": kind.width}
-        return cls(place, make_store(place, layout, about_point(about)), kind, about)
+        return cls(place, open_store(place, layout, about_point(about)), kind, about)
 
     @classmethod
     def open(cls, place, embedder, scorer: Scorer | None = None) -> Index:
@@ -133,28 +131,24 @@ class Index:
         } | shown
 
     def add(
-        self, passages: Iterable[Passage], progress: Callable[[int], None] | None = None
+        self,
+        passages: Iterable[Passage],
+        progress: Callable[[int], None] | None = None,
+        encoded: tuple | None = None,
     ) -> int:
         """Embed and store passages, block by block; those that are there unchanged are
         passed over, changed ones replaced. Returns how many were written.
 
         A block is on disk when the next one begins; `progress` is then called with the
-        number of passages seen. ValueError for a bad passage or an id that comes twice:
-        blocks before it are kept.
+        number of passages seen. `encoded` are embeddings (N, D) and states that are
+        there already, by this index' model and map (`qrr_lib.engine.parts`).
+        ValueError for a bad passage or an id that comes twice: blocks before it are
+        kept.
         """
-        return self._add(((block,) for block in blocks_of(passages)), progress)
-
-    def add_encoded(self, passages: list[Passage], vectors, states) -> int:
-        """The same for passages whose embeddings (N, D) and states are there already:
-        those of this index' model and map (`qrr_lib.engine.parts`).
-        """
-        return self._add(encoded_blocks(passages, vectors, states))
-
-    def _add(self, blocks: Iterable[tuple], progress=None) -> int:
-        """Write (block,) or (block, (vectors, states)), one after the other."""
         written = done = 0
-        for block, *encoded in blocks:
-            written += self._write(block, *encoded)
+        for block in blocks_of(passages, TEXTS_A_BLOCK):
+            own = slice(done, done + len(block))
+            written += self._write(block, encoded and [part[own] for part in encoded])
             done += len(block)
             if progress is not None:
                 progress(done)
@@ -162,39 +156,29 @@ class Index:
             self.store.optimise()
         return written
 
-    def _write(self, block: list[Passage], encoded: tuple | None = None) -> int:
+    def _write(self, block: list[Passage], encoded: list | None) -> int:
         """Store what is new or changed of a block: how many that were."""
         payloads = [payload_of(passage) for passage in block]
         keys = [point_id(passage.id) for passage in block]
-        there = self.store.retrieve(keys, ["hash"], ["pieces"])
-        old = {point.id: point for point in there}
+        old = {p.id: p for p in self.store.retrieve(keys, ["hash"], ["pieces"])}
         kept = {key: point.payload["hash"] for key, point in old.items()}
         todo = [i for i, key in enumerate(keys) if kept.get(key) != payloads[i]["hash"]]
         if not todo:
             return 0
         texts = [block[i].full for i in todo]
-        if encoded is None:
-            vectors, states = self.kind.encode(texts)
-        else:
+        if encoded:
             vectors, states = (part[todo] for part in encoded)
-        words = numbers(texts)
-        if not self.about["average"]:
-            self._set_average(sum(map(len, words)) / len(words))
-        points = []
-        for n, i in enumerate(todo):
-            parts = payloads[i], words[n], vectors[n], states[n : n + 1]
-            points.append(made_point(self.kind, self.about["average"], *parts))
+        else:
+            vectors, states = self.kind.encode(texts)
+        words = word_numbers(texts)
+        points = [
+            made_point(self.kind, payloads[i], words[n], vectors[n], states[n : n + 1])
+            for n, i in enumerate(todo)
+        ]
         self.store.upsert(points)
-        self.finder.count([old[keys[i]] for i in todo if keys[i] in old], -1)
-        self.finder.count(points)
+        self.count([old[p.id] for p in points if p.id in old], -1)
+        self.count(points)
         return len(points)
-
-    def _set_average(self, average: float) -> None:
-        """Fix the length that words are weighed by, unless another process did so."""
-        there = read_about(self.place, self.store)["average"]
-        self.about["average"] = there or average or 1.0
-        if not there:
-            self.store.upsert([about_point(self.about)])
 
     def delete(self, ids: Iterable[str]) -> int:
         """Take passages out; returns how many were there."""
@@ -202,33 +186,9 @@ class Index:
         there = self.store.retrieve(keys, [], ["pieces"]) if keys else []
         if there:
             self.store.delete([point.id for point in there])
-            self.finder.count(there, -1)
+            self.count(there, -1)
             self.store.optimise()
         return len(there)
-
-    def candidates(
-        self, queries: Mapping[str, str], k: int = 100, where: list | None = None
-    ) -> Candidates:
-        """Find and score: the union of the k nearest by cosine and the k best by words
-        of each query, with the signals "cosine", "words" and "states".
-
-        `where` are conditions (field, operator, value) that passages must fulfil; see
-        `condition`.
-        """
-        return self._candidates(queries, k, where, [])[0]
-
-    def _candidates(self, queries, k, where, keep) -> tuple[Candidates, dict]:
-        checked_queries(queries)
-        where = [check_condition(one) for one in where or []]
-        return self.finder.candidates(queries, whole_number("k", k), where, keep)
-
-    def search(
-        self, query: str, k: int = 10, where: list | None = None, candidates: int = 100
-    ) -> list[Hit]:
-        """The best k passages by the mixed score (fewer if fewer are found)."""
-        most = max(whole_number("k", k), candidates)
-        found, payloads = self._candidates({"": query}, most, where, SHOWN)
-        return hits(found, payloads, self.weights, k)
 
     def explain(self, query: str, key: str) -> list[TokenMatch]:
         """Say which token of the query met which token of a passage; with "states",
@@ -240,5 +200,5 @@ class Index:
         texts = checked_queries({"": query}) + [found[key].full]
         _, states = self.kind.encode(texts)
         asked, document = states[:1], states[1:]
-        weights = self.finder.weights(asked)
+        weights = self.token_weights(asked)
         return matches(self.kind, self.embedder, asked, document, weights)

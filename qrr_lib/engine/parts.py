@@ -10,24 +10,26 @@ from pathlib import Path
 import numpy as np
 
 from qrr_lib.engine.extra import package
-from qrr_lib.engine.passage import Passage, payload_of
+from qrr_lib.engine.passage import Passage
 from qrr_lib.files import atomic_path
 from qrr_lib.rank.states import States, offsets_of
 
 ABOUT = b"qrr"  # what a file of ours is known by
 
 
-def write_part(path: Path, about: dict, passages: list[Passage], vectors, states):
+def write_part(
+    path: Path, about: dict, passages: list[Passage], vectors, states: States
+) -> None:
     """Write encoded passages, the whole file or nothing; `about` says what they belong
     to.
     """
     arrow, parquet = package("pyarrow"), package("pyarrow.parquet")
     bounds = list(zip(states.offsets, states.offsets[1:]))
     columns = {
-        "passage": [json.dumps(payload_of(passage)) for passage in passages],
+        "passage": [json.dumps([*one[:4], dict(one.fields)]) for one in passages],
         "vector": [vector.tobytes() for vector in vectors],
         "rows": [np.ascontiguousarray(states.rows[a:b]).tobytes() for a, b in bounds],
-        "token_ids": [states.token_ids[a:b].tolist() for a, b in bounds],
+        "token_ids": [states.token_ids[a:b].tobytes() for a, b in bounds],
     }
     kept = about | {"kind": states.rows.dtype.str, "shape": states.rows.shape[1:]}
     table = arrow.table(columns).replace_schema_metadata({ABOUT: json.dumps(kept)})
@@ -46,16 +48,18 @@ def part_about(path: Path) -> dict | None:
     return json.loads(found[ABOUT]) if ABOUT in found else None
 
 
-def read_part(path: Path) -> tuple[list[Passage], np.ndarray, States]:
-    """Passages of a file, their embeddings (N, D) and their states."""
-    table = package("pyarrow.parquet").read_table(path)
-    about = json.loads(table.schema.metadata[ABOUT])
-    columns = {name: table[name].to_pylist() for name in table.column_names}
-    kept = [json.loads(text) for text in columns["passage"]]
-    passages = [Passage(**{n: one[n] for n in Passage._fields}) for one in kept]
-    vectors = np.frombuffer(b"".join(columns["vector"]), dtype="<f4")
-    rows = np.frombuffer(b"".join(columns["rows"]), dtype=about["kind"])
-    lengths = list(map(len, columns["token_ids"]))
-    ids = np.array([i for own in columns["token_ids"] for i in own], dtype=np.uint32)
-    states = States(rows.reshape(-1, *about["shape"]), offsets_of(lengths), ids)
-    return passages, vectors.reshape(len(passages), -1), states
+def read_part(path: Path) -> tuple[list[Passage], tuple[np.ndarray, States]]:
+    """Passages of a file, and what they are encoded to: embeddings (N, D) and
+    states.
+    """
+    about = part_about(path)
+    columns = package("pyarrow.parquet").read_table(path).to_pydict()
+    passages = [Passage(*json.loads(text)) for text in columns["passage"]]
+    ids = [np.frombuffer(own, dtype="<u4") for own in columns["token_ids"]]
+    vectors, rows = (b"".join(columns[name]) for name in ("vector", "rows"))
+    vectors = np.frombuffer(vectors, dtype="<f4").reshape(len(passages), -1)
+    rows = np.frombuffer(rows, dtype=about["kind"]).reshape(-1, *about["shape"])
+    return passages, (
+        vectors,
+        States(rows, offsets_of(map(len, ids)), np.concatenate(ids)),
+    )

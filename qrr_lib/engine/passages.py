@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from qrr_lib.engine.passage import Passage
-from qrr_lib.engine.readers import WholeDocument
 
 AT_ONCE = 100  # texts whose word pieces are counted in one call
 OVERLAP = 0.2  # of a passage that the next one says again, at most
@@ -35,7 +34,7 @@ def word_pieces(embedder) -> tuple[Count, int]:
     return count, limit
 
 
-def cut(document: WholeDocument, count: Count, limit: int) -> Iterator[Passage]:
+def cut(document: Passage, count: Count, limit: int) -> Iterator[Passage]:
     """Cut a document into passages of at most `limit` word pieces, title included.
 
     Passage n of a document has the id "document id#n", from 1. Sentences stay whole if
@@ -45,16 +44,20 @@ def cut(document: WholeDocument, count: Count, limit: int) -> Iterator[Passage]:
     title, text = document.title, document.text
     if title and count([title])[0] > limit // 4:  # it is a text itself
         text = f"{title}\n\n{text}"
-        a, b, _ = _pieces(title, count, limit // 4)[0]
+        a, b, _ = _sentences(title, count, limit // 4)[0]
         title = title[a:b].strip()
     room = max(limit - sum(count([title])), 1)
-    spans = _passages(_pieces(text, count, room), room) or [(0, 0)]
-    paged, page, place = "\f" in text, 1, 0
+    spans = _runs(_sentences(text, count, room), room) or [(0, 0)]
     for number, (start, end) in enumerate(spans, 1):
-        page, place = page + text.count("\f", place, start), start
-        fields = document.fields | ({"page": page} if paged else {})
-        said = text[start:end].replace("\f", "\n").strip()
-        yield Passage(f"{document.id}#{number}", title, said, document.source, fields)
+        fields = dict(document.fields)
+        if "\f" in text:
+            fields["page"] = 1 + text.count("\f", 0, start)
+        yield document._replace(
+            id=f"{document.id}#{number}",
+            title=title,
+            text=text[start:end].replace("\f", "\n").strip(),
+            fields=fields,
+        )
 
 
 def split_id(passage_id: str) -> tuple[str, int]:
@@ -71,57 +74,50 @@ def stale(ids: Iterable[str], seen: Mapping[str, int]) -> list[str]:
     return [key for key, document, n in found if n > seen.get(document, n)]
 
 
-def _pieces(text: str, count: Count, room: int) -> list[tuple[int, int, int]]:
+def _sentences(text: str, count: Count, room: int) -> list[tuple[int, int, int]]:
     """(start, end, word pieces) of the sentences, in order; one that is longer than
-    `room` is cut at spaces, if there are any.
+    `room` is halved, and its halves, at a space if there is one.
     """
-    most = room * CHARACTERS
     cuts = [0, *(found.end() for found in BREAK.finditer(text)), len(text)]
     todo, done = list(zip(cuts, cuts[1:])), []
     while todo := [(a, b) for a, b in todo if text[a:b].strip()]:
-        short = [(a, b) for a, b in todo if b - a <= most]
+        short = [(a, b) for a, b in todo if b - a <= room * CHARACTERS]
         sizes = dict(zip(short, count([text[a:b] for a, b in short])))
         again = []
         for a, b in todo:
             size = max(sizes.get((a, b), 0), (b - a) // CHARACTERS)
-            if b - a < 2 or (size <= room and b - a <= most):
+            if b - a < 2 or (size <= room and (a, b) in sizes):
                 done.append((a, b, size))
             else:
-                again += _parts(text, a, b, 1 + max(1, round(1.1 * size / room)))
+                middle = _middle(text, a, b)
+                again += [(a, middle), (middle, b)]
         todo = again
     return sorted(done)
 
 
-def _parts(text: str, a: int, b: int, parts: int) -> list[tuple[int, int]]:
-    """(start, end) of so many parts, about equal, each after a space where one is
-    near.
-    """
-    cuts, step = [a], (b - a) / parts
-    for i in range(1, parts):
-        place = a + max(1, int(i * step))
-        space = SPACE.search(text, place, int(place + step))
-        place = space.end() if space and space.end() < b else place
-        if cuts[-1] < place < b:
-            cuts.append(place)
-    return list(zip(cuts, [*cuts[1:], b]))
+def _middle(text: str, a: int, b: int) -> int:
+    """The end of the first space in the second half of text[a:b], or the middle."""
+    middle = (a + b) // 2
+    space = SPACE.search(text, middle, b)
+    return space.end() if space and space.end() < b else middle
 
 
-def _passages(pieces: list[tuple[int, int, int]], room: int) -> list[tuple[int, int]]:
-    """(start, end) of runs of pieces that fill the room, each beginning with what ends
-    the one before, at most a fifth of it.
+def _runs(sentences: list[tuple[int, int, int]], room: int) -> list[tuple[int, int]]:
+    """(start, end) of runs of sentences that fill the room, each beginning with what
+    ends the one before, at most a fifth of it.
     """
     found, first = [], 0
-    while first < len(pieces):
-        last, size = first, 0
-        while last < len(pieces) and (last == first or size + pieces[last][2] <= room):
-            size += pieces[last][2]
+    while first < len(sentences):
+        last, size = first + 1, sentences[first][2]
+        while last < len(sentences) and size + sentences[last][2] <= room:
+            size += sentences[last][2]
             last += 1
-        found.append((pieces[first][0], pieces[last - 1][1]))
-        if last == len(pieces):
+        found.append((sentences[first][0], sentences[last - 1][1]))
+        if last == len(sentences):
             break
         began, first = first, last
-        spare = min(OVERLAP * room, room - pieces[last][2])
-        while first - 1 > began and pieces[first - 1][2] <= spare:
+        spare = min(OVERLAP * room, room - sentences[last][2])
+        while first - 1 > began and sentences[first - 1][2] <= spare:
             first -= 1
-            spare -= pieces[first][2]
+            spare -= sentences[first][2]
     return found

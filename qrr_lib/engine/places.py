@@ -4,58 +4,65 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from qrr_lib.engine import client as server
-from qrr_lib.engine.edge import LOCK, POINTS, EdgeStore, locked
+from qrr_lib.engine.edge import BEGUN, LOCK, POINTS, EdgeStore, locked
 from qrr_lib.engine.extra import EngineError, package
-from qrr_lib.engine.stores import Point, Store
+from qrr_lib.engine.passage import Point
+from qrr_lib.engine.stores import Store
 from qrr_lib.files import say, setting
 
 COLLECTION = "qrr"  # unless an address names another
 LOCAL = "meta.json"  # qdrant-client's local mode made a folder that holds it
 
 
-def make_store(place, layout: dict, first: Point) -> Store:
-    """Make the store of an index, with its first point; ValueError if the place holds
-    something already.
+def is_address(place) -> bool:
+    """True for "http://…"."""
+    return "://" in str(place)
+
+
+def open_store(place, layout: dict | None = None, first: Point | None = None) -> Store:
+    """Open the store of an index; with a layout, make it, with a first point.
+
+    FileNotFoundError if there is none to open, ValueError if what shall be made is
+    there, or the place holds something else.
     """
-    taken = ValueError(f"there is an index at {place} already: open that one")
-    if isinstance(place, (str, os.PathLike)) and "://" not in str(place):
-        folder = Path(place)
-        there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-        if there & {POINTS, LOCAL}:
-            raise taken
-        if folder.is_file() or there - {LOCK, f"{POINTS}.begun"}:
-            raise ValueError(
-                f"{folder} is a file or holds other files: an index wants a folder of "
-                "its own"
-            )
-        if _has_edge():
-            return EdgeStore(folder, layout, first)
-    options = _client(place)
-    store = server.ClientStore(**options)
-    if store.there and store.count():
-        store.close()
-        raise taken
-    return server.ClientStore(**options, layout=layout, first=first)
+    if is_address(place) or not isinstance(place, (str, os.PathLike)):
+        return _on_server(place, layout, first)
+    folder = Path(place)
+    there = set(os.listdir(folder)) if folder.is_dir() else set()
+    if layout and (folder.is_file() or there - {LOCK, BEGUN, POINTS, LOCAL}):
+        raise ValueError(
+            f"{folder} is a file or holds other files: an index wants a folder of its "
+            "own"
+        )
+    _check(place, bool(there & {POINTS, LOCAL}), layout)
+    if POINTS in there or (layout and _has_edge()):
+        return EdgeStore(folder, layout, first)
+    return _on_server(place, layout, first)
 
 
-def open_store(place) -> Store:
-    """Open the store of an index; FileNotFoundError if there is none."""
-    missing = FileNotFoundError(f"no index at {place}: make one first")
-    if isinstance(place, (str, os.PathLike)) and "://" not in str(place):
-        if (Path(place) / POINTS).is_dir():
-            return EdgeStore(Path(place))
-        if not (Path(place) / LOCAL).is_file():
-            raise missing
+def _on_server(place, layout: dict | None, first: Point | None) -> Store:
     store = server.ClientStore(**_client(place))
-    if not store.there:
+    try:
+        _check(place, store.exists and store.count() > 0, layout)
+    except (FileNotFoundError, ValueError):
         store.close()
-        raise missing
+        raise
+    if layout:
+        store.make(layout, first)
     return store
+
+
+def _check(place, there: bool, layout: dict | None) -> None:
+    if layout and there:
+        raise ValueError(f"there is an index at {place} already: open that one")
+    if not layout and not there:
+        raise FileNotFoundError(f"no index at {place}: make one first")
 
 
 def _client(place) -> dict:
@@ -63,31 +70,29 @@ def _client(place) -> dict:
     if not isinstance(place, (str, os.PathLike)):
         return {"client": place, "place": "the client's server", "name": COLLECTION}
     client = package("qdrant_client").QdrantClient
-    if "://" not in str(place):
-        options = {"lock": locked(Path(place)), "client": client(path=str(place))}
-        return {"place": str(place), "name": COLLECTION} | options
+    if not is_address(place):
+        both = {"lock": locked(Path(place)), "client": client(path=str(place))}
+        return {"place": str(place), "name": COLLECTION} | both
     address = urlsplit(place)
     if address.scheme not in ("http", "https") or not address.hostname:
         raise ValueError(f"{place} is no address: write http://host:6333")
     port = address.port or (443 if address.scheme == "https" else 6333)
-    options = {"timeout": server.SECONDS, "api_key": setting("QRR_ENGINE_KEY")}
-    options |= {"url": f"{address.scheme}://{address.hostname}:{port}"}
-    made = client(check_compatibility=False, **options)
-    return {
-        "client": made,
-        "place": place,
-        "name": address.path.strip("/") or COLLECTION,
-    }
+    made = client(
+        url=f"{address.scheme}://{address.hostname}:{port}",
+        timeout=server.SECONDS,
+        api_key=setting("QRR_ENGINE_KEY"),
+        check_compatibility=False,
+    )
+    name = address.path.strip("/") or COLLECTION
+    return {"client": made, "place": place, "name": name}
 
 
 def _has_edge() -> bool:
     """True if Qdrant Edge is installed; says so if it is not."""
-    try:
-        package("qdrant_edge")
-    except EngineError:
-        say(
-            "qdrant-edge-py is not installed (it has no wheel for every platform): "
-            "qdrant-client keeps the index in this folder instead, all of it in memory"
-        )
-        return False
-    return True
+    with contextlib.suppress(EngineError):
+        return bool(package("qdrant_edge"))
+    say(
+        "qdrant-edge-py is not installed (it has no wheel for every platform): "
+        "qdrant-client keeps the index in this folder instead, all of it in memory"
+    )
+    return False

@@ -11,21 +11,9 @@ import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from qrr_lib.engine.formats import MOST_BYTES, TABLES, TEXTS, Rows
-
-
-class WholeDocument(NamedTuple):
-    """A document before it is cut into passages; `source` is its file. In `text` a form
-    feed ends a page.
-    """
-
-    id: str
-    title: str
-    text: str
-    source: str
-    fields: dict = {}
+from qrr_lib.engine.passage import Passage
 
 
 def kind_of(path: Path) -> str:
@@ -62,6 +50,17 @@ def find_files(
     return files, others
 
 
+def _inside(folder: Path, leave_out) -> list[Path]:
+    if (folder / "corpus.jsonl").is_file():
+        return [folder / "corpus.jsonl"]
+    found, closed = [], Path(leave_out).resolve() if leave_out else None
+    for root, folders, names in os.walk(folder):
+        near = [name for name in sorted(folders) if name[0] != "."]
+        folders[:] = [name for name in near if Path(root, name).resolve() != closed]
+        found += [Path(root, name) for name in sorted(names) if name[0] != "."]
+    return found
+
+
 def most_documents(path: Path) -> int:
     """How many documents a file holds, a table at most: it has so many lines (of a
     .parquet: about one a kilobyte). 0 if it can't be read.
@@ -81,21 +80,10 @@ def _opened(path: Path):
     return gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb")
 
 
-def _inside(folder: Path, leave_out) -> list[Path]:
-    if (folder / "corpus.jsonl").is_file():
-        return [folder / "corpus.jsonl"]
-    found, closed = [], Path(leave_out).resolve() if leave_out else None
-    for root, folders, names in os.walk(folder):
-        near = [name for name in sorted(folders) if name[0] != "."]
-        folders[:] = [name for name in near if Path(root, name).resolve() != closed]
-        found += [Path(root, name) for name in sorted(names) if name[0] != "."]
-    return found
-
-
 def read_documents(
     files: dict[Path, str], skipped: dict[Path, list[str]]
-) -> Iterator[WholeDocument]:
-    """Every document of the files that `find_files` found.
+) -> Iterator[Passage]:
+    """Every document of the files that `find_files` found; `source` is its file.
 
     What can't be read goes into `skipped`, {file: reasons}: a file that is broken,
     empty, encrypted, too large or not UTF-8, that vanished or changed meanwhile; a row
@@ -135,7 +123,18 @@ def _rows(path: Path, name: str) -> Rows:
             yield row
 
 
-def _document(row, path: Path) -> WholeDocument:
+def _text(opened, name: str) -> tuple[str, dict]:
+    data = opened.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise ValueError(f"it holds more than {MOST_BYTES // 1_000_000} MB")
+    title, text = TEXTS[kind_of(Path(name))](data)
+    if not text.strip():
+        raise ValueError("it holds no text")
+    title = " ".join(title.split()) or Path(name.removesuffix(".gz")).stem
+    return "the whole file", {"id": name, "title": title, "text": text}
+
+
+def _document(row, path: Path) -> Passage:
     """The document of a row; ValueError says which field is wrong."""
     if isinstance(row, ValueError):
         raise row
@@ -152,15 +151,4 @@ def _document(row, path: Path) -> WholeDocument:
     kept = {k: v for k, v in row.items() if v not in (None, "", [], {}) and v == v}
     fields = json.loads(json.dumps(kept, allow_nan=False, default=str))
     json.dumps([key, title, text, fields], ensure_ascii=False).encode()  # Unicode?
-    return WholeDocument(key, title, text, path.as_posix(), fields)
-
-
-def _text(opened, name: str) -> tuple[str, dict]:
-    data = opened.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise ValueError(f"it holds more than {MOST_BYTES // 1_000_000} MB")
-    title, text = TEXTS[kind_of(Path(name))](data)
-    if not text.strip():
-        raise ValueError("it holds no text")
-    title = " ".join(title.split()) or Path(name.removesuffix(".gz")).stem
-    return "the whole file", {"id": name, "title": title, "text": text}
+    return Passage(key, title, text, path.as_posix(), fields)

@@ -1,47 +1,31 @@
-"""Points and what is asked of them, in the words of neither of Qdrant's two packages;
-`edge.EdgeStore` and `client.ClientStore` speak them (lesson 14).
+"""What an index asks of Qdrant, in the words of its two packages: `edge.EdgeStore` and
+`client.ClientStore` say the rest (lesson 14).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from qrr_lib.engine.passage import field_key, is_number
-from qrr_lib.engine.words import Sparse
+from qrr_lib.engine.passage import BOUNDS, Point, field_key, is_number
 
 PAGE = 512  # points read at a time
 
 
-class Point(NamedTuple):
-    """A UUID, {name: list of numbers, list of rows, or Sparse}, and what is kept
-    beside.
-    """
-
-    id: str
-    vectors: dict
-    payload: dict
-
-
-class Ask(NamedTuple):
-    """The `limit` points nearest to a vector: of all, of those that fulfil conditions
-    (`where`), or of given ones (`within`).
-    """
-
-    using: str
-    vector: list | Sparse
-    limit: int
-    where: list = ()
-    within: list[str] | None = None
-
-
 class Store:
-    """What both stores share. `q` is the package whose words they speak."""
+    """Points of an index. `q` is the package whose classes are used, `range` its class
+    of numeric ranges.
+    """
 
-    def search(self, asks: list[Ask]) -> list[list[tuple[str, float]]]:
-        """(id, score) of the nearest points of every `Ask`, best first."""
-        found = self.query([self.request(ask) for ask in asks])
-        return [[(str(hit.id), hit.score) for hit in hits] for hits in found]
+    def find(
+        self, asked: dict, k: int, where: list, by: tuple, payload: list[str]
+    ) -> list[tuple[Point, float]]:
+        """The k nearest points by each of some vectors, {name: vector}, of those that
+        fulfil the conditions; their union, best first by one vector, (name, vector).
+        """
+        must = [self._condition(*one) for one in where]
+        wanted = self.q.Filter(must=must) if must else None
+        found = self.query(self.native(asked), k, wanted, self.native([by]), payload)
+        return [(point, hit.score) for point, hit in zip(points_of(found), found)]
 
     def retrieve(self, ids: list[str], payload: list[str], vectors=()) -> list[Point]:
         """These points, those that are there, with parts of payload and vectors."""
@@ -50,42 +34,36 @@ class Store:
 
     def scroll(self, payload: list[str], vectors=()) -> Iterator[list[Point]]:
         """All points, page by page, in the order of their ids."""
-        offset = None
-        while True:
+        offset, more = None, True
+        while more:
             page, offset = self.page(offset, payload or False, list(vectors))
             yield points_of(page)
-            if offset is None:
-                return
+            more = offset is not None
 
-    def native(self, vectors: dict) -> dict:
-        """Vectors in the package's words."""
-        made = {}
-        for name, vector in vectors.items():
-            if isinstance(vector, Sparse):
-                vector = self.q.SparseVector(**vector._asdict())
-            made[name] = vector
+    def native(self, vectors) -> dict:
+        """{name: vector}, or pairs of both, in the package's words."""
+        made = dict(vectors)
+        for name, vector in made.items():
+            if isinstance(vector, dict):
+                both = {"indices": list(vector), "values": list(vector.values())}
+                made[name] = self.q.SparseVector(**both)
         return made
 
-    def filter(self, ask: Ask):
-        """A filter in the package's words, or None."""
-        must = [self._condition(*one) for one in ask.where]
-        if ask.within is not None:
-            must.append(self.one_of(ask.within))
-        return self.q.Filter(must=must) if must else None
-
     def _condition(self, field: str, operator: str, value):
-        key, names = field_key(field), {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
-        if operator in names:
-            return self.between(key, **{names[operator]: value})
+        if operator in BOUNDS:
+            return self._between(field, **{BOUNDS[operator]: value})
         either = []
         for one in value if operator == "in" else [value]:
             if is_number(one):
-                either.append(self.between(key, gte=one, lte=one))
+                either.append(self._between(field, gte=one, lte=one))
             if isinstance(one, bool):
                 either.append(self._equal(f'truths."{field}"', f"{one}".lower()))
             # a table's column may hold numbers as text
-            either.append(self._equal(key, f"{one}"))
+            either.append(self._equal(field_key(field), f"{one}"))
         return self.q.Filter(should=either)
+
+    def _between(self, field: str, **bounds):
+        return self.q.FieldCondition(key=field_key(field), range=self.range(**bounds))
 
     def _equal(self, key: str, text: str):
         return self.q.FieldCondition(key=key, match=self.q.MatchValue(value=text))
@@ -93,11 +71,4 @@ class Store:
 
 def points_of(records) -> list[Point]:
     """What one of the two packages read, in our words."""
-    points = []
-    for record in records:
-        vectors = {
-            name: Sparse(v.indices, v.values) if hasattr(v, "indices") else v
-            for name, v in (record.vector or {}).items()
-        }
-        points.append(Point(str(record.id), vectors, record.payload or {}))
-    return points
+    return [Point(str(r.id), r.vector or {}, r.payload or {}) for r in records]

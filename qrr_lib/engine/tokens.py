@@ -11,16 +11,16 @@ data/results/engine.json.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 
 from qrr_lib.encode.qubit_map import QubitMap
-from qrr_lib.engine.stores import Ask
-from qrr_lib.engine.words import packed, unpacked
+from qrr_lib.engine.passage import Point, packed, unpacked
 from qrr_lib.rank.codecs import TokenCodec
 from qrr_lib.rank.scorer import Scorer
 from qrr_lib.rank.states import States, offsets_of
-
-MODEL = ("model", "model_sha256")
 
 
 class CodeStates:
@@ -31,6 +31,7 @@ class CodeStates:
 
     def __init__(self, embedder, scorer: Scorer):
         self.embedder, self.scorer = embedder, scorer
+        self.compare = scorer.compare
 
     def belongs_to(self) -> dict:
         """Name and hash of the model and hash of the map."""
@@ -44,17 +45,17 @@ class CodeStates:
         """What is stored of one text: parts of its vectors, parts of its payload."""
         return {}, {"codes": packed(states.rows)}
 
-    def score(self, store, found, query: States, weights) -> np.ndarray:
+    def score(
+        self, points: list[Point], query: States, weights, find: Callable
+    ) -> np.ndarray:
         """Similarity of a query with passages that were found: (K,) in [0, 1]."""
-        width = query.rows.shape[1:]
-        codes = [unpacked(point.payload["codes"], "u1") for point in found]
-        rows = [one.reshape(-1, *width) for one in codes] or [query.rows[:0]]
-        states = States(np.concatenate(rows), offsets_of(map(len, rows)))
-        return self.scorer.score(query, states, weights)[0, : len(found)]
-
-    def compare(self, a, b) -> np.ndarray:
-        """Similarity of every pair of rows of states: (A, B) in [0, 1]."""
-        return self.scorer.compare(a, b)
+        if not points:
+            return np.zeros(0)
+        codes = [unpacked(point.payload["codes"], "u1") for point in points]
+        shape = query.rows.shape[1:]
+        rows = np.concatenate(codes).reshape(-1, *shape)
+        lengths = [len(one) // math.prod(shape) for one in codes]
+        return self.scorer.score(query, States(rows, offsets_of(lengths)), weights)[0]
 
 
 class FullTokens(CodeStates):
@@ -65,6 +66,7 @@ class FullTokens(CodeStates):
     def __init__(self, embedder, scorer: Scorer):
         super().__init__(embedder, scorer)
         self.width = embedder.dim
+        self.compare = _cosine
 
     def belongs_to(self) -> dict:
         """Name and hash of the model."""
@@ -80,26 +82,28 @@ class FullTokens(CodeStates):
         """What is stored of one text; a text without tokens has no rows."""
         return ({"tokens": states.rows.tolist()} if len(states.rows) else {}), {}
 
-    def score(self, store, found, query: States, weights) -> np.ndarray:
-        """Similarity of a query with passages that were found: (K,) in [0, 1]."""
-        ids, scores = [point.id for point in found], {}
-        if len(query.rows) and ids:
-            equal = np.full(len(query.rows), 1 / len(query.rows), dtype=np.float32)
-            rows = query.rows * (equal if weights is None else weights[0])[:, None]
-            ask = Ask("tokens", rows.tolist(), len(ids), within=ids)
-            scores = {key: (1 + score) / 2 for key, score in store.search([ask])[0]}
-        found = np.array([scores.get(key, 0) for key in ids], dtype=np.float32)
-        return found.clip(0, 1)
+    def score(
+        self, points: list[Point], query: States, weights, find: Callable
+    ) -> np.ndarray:
+        """Similarity of a query with what `find` finds: (K,) in [0, 1]."""
+        scores, count = {}, len(query.rows)
+        if count:
+            own = np.full(count, 1 / count) if weights is None else weights[0]
+            rows = query.rows * own[:, None].astype("f4")
+            found = find(by=("tokens", rows.tolist()), payload=[])
+            scores = {point.id: (1 + score) / 2 for point, score in found}
+        return np.array([scores.get(point.id, 0) for point in points]).clip(0, 1)
 
-    def compare(self, a, b) -> np.ndarray:
-        """Half of one plus the cosine of every pair: (A, B) in [0, 1]."""
-        return (1 + a @ b.T) / 2
+
+def _cosine(a, b) -> np.ndarray:
+    """Half of one plus the cosine of every pair: (A, B) in [0, 1]."""
+    return (1 + a @ b.T) / 2
 
 
 KINDS = {"states": CodeStates, "full": FullTokens}
 
 
-def tokens_named(kind: str, embedder, scorer: Scorer | None):
+def tokens_named(kind: str, embedder, scorer: Scorer | None = None):
     """One of `KINDS` for an embedder; without a scorer, with the map that the course
     ships for it. ValueError for another kind or a map that is not fitted.
     """

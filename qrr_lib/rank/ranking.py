@@ -29,7 +29,7 @@ class Ranking(list):
 
     def __getitem__(self, which):
         found = super().__getitem__(which)
-        return Ranking(found, self.documents) if isinstance(which, slice) else found
+        return type(self)(found, self.documents) if isinstance(which, slice) else found
 
     def table(self) -> Table:
         """Rank, move, document, the mixed score and each signal."""

@@ -6,6 +6,7 @@ stemmed by PyStemmer's Porter stemmer, English stop words are left out.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -46,12 +47,7 @@ class BM25:
     def _tokenizer(self):
         from bm25s.tokenization import Tokenizer
 
-        stemmer = None
-        if self.stem:
-            import Stemmer
-
-            stemmer = Stemmer.Stemmer("english")
-        return Tokenizer(stopwords="en", stemmer=stemmer)
+        return Tokenizer(**_what_words_are(self.stem))
 
     def _numbers(self, texts, update: bool) -> list[list[int]]:
         """Words of each text by number; of queries (`update` False) only known ones."""
@@ -148,6 +144,27 @@ class BM25:
             found = [self._texts[r] for r in row[row >= 0]]
             line[row >= 0] = words_signal(asked, found)
         return signal
+
+
+def _what_words_are(stem: bool) -> dict:
+    """Options of bm25s: no English stop words, and stems in place of words."""
+    stemmer = None
+    if stem:
+        import Stemmer
+
+        stemmer = Stemmer.Stemmer("english")
+    return {"stopwords": "en", "stemmer": stemmer}
+
+
+def word_numbers(texts: list[str]) -> list[list[int]]:
+    """Words of every text, as `BM25` takes them, each by a number that is the same on
+    every machine.
+    """
+    import bm25s
+
+    options = _what_words_are(stem=True) | {"show_progress": False}
+    found = bm25s.tokenize(texts, return_ids=False, **options)
+    return [[zlib.crc32(word.encode()) for word in words] for words in found]
 
 
 def words_signal(asked: list[int], texts: list[np.ndarray]) -> np.ndarray:

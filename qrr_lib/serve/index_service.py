@@ -14,9 +14,8 @@ from pydantic import BaseModel, Field
 
 from qrr_lib.embed.embedder import TextEmbedder
 from qrr_lib.engine.index import Index
-from qrr_lib.engine.passage import condition
+from qrr_lib.engine.passage import Passage, condition
 from qrr_lib.engine.passages import cut, split_id, word_pieces
-from qrr_lib.engine.readers import WholeDocument
 from qrr_lib.files import setting
 from qrr_lib.rank.mix import checked_weights
 from qrr_lib.rank.reranker import Reranker
@@ -149,7 +148,7 @@ class IndexService(RerankService):
         for one in documents:
             if not is_unicode(one.title + one.text):
                 raise ValueError("a document holds half a character")
-            whole = WholeDocument(one.id, one.title, one.text, one.source, one.fields)
+            whole = Passage(one.id, one.title, one.text, one.source, one.fields)
             passages += cut(whole, *self.pieces)
         written = self.index.add(passages)
         for key, count in Counter(split_id(one.id)[0] for one in passages).items():

@@ -105,7 +105,7 @@ def query(collection, embedder, folder: Path) -> dict:
 
 def reorder(index: Index, ids: list[str], states):
     points = index.store.retrieve(ids, index.kind.payload)
-    return index.kind.score(index.store, points, states, index.finder.weights(states))
+    return index.kind.score(points, states, index.token_weights(states), None)
 
 
 def indexing(collection, embedder, folder: Path) -> dict:

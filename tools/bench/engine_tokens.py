@@ -14,7 +14,7 @@ import qdrant_edge as q
 from qrr_lib import Scorer, evaluate
 from qrr_lib.encode.codes import codes_to_bloch
 from qrr_lib.encode.qubit_map import QubitMap
-from qrr_lib.engine.words import packed, unpacked
+from qrr_lib.engine.passage import packed, unpacked
 from qrr_lib.rank.maxsim import TokenRarity
 from qrr_lib.rank.states import States, offsets_of
 
