@@ -100,7 +100,7 @@ def _read_beir(folder: Path) -> Collection:
     for key, row in _parsed(folder / "corpus.jsonl", _row, docs):
         docs[key] = Document(row.get("title") or "", row.get("text") or "")
     for key, row in _parsed(folder / "queries.jsonl", _query, queries):
-        queries[key] = row.pop("text")
+        queries[key] = row.pop("text")  # "" where a collection is vectors alone
         info[key] = row
     for path in sorted((folder / "qrels").glob("*.tsv")):
         rows = _parsed(path, _judgement, header=True)
@@ -114,7 +114,7 @@ def _read_beir(folder: Path) -> Collection:
 def read_queries(path: str | os.PathLike) -> dict[str, str]:
     """{query id: text} of a queries.jsonl; ValueError names file, line and field."""
     queries: dict[str, str] = {}
-    for key, row in _parsed(path, _query, queries):
+    for key, row in _parsed(path, _question, queries):
         queries[key] = row["text"]
     return queries
 
@@ -167,8 +167,15 @@ def _row(line: bytes, taken: dict) -> tuple[str, dict]:
 
 def _query(line: bytes, taken: dict) -> tuple[str, dict]:
     key, row = _row(line, taken)
-    if not (row.get("text") or "").strip():
-        raise ValueError("the field 'text' is empty: a query has at least one word")
+    if row.get("text") is None:
+        raise ValueError("the field 'text' is missing: a query has one")
+    return key, row
+
+
+def _question(line: bytes, taken: dict) -> tuple[str, dict]:
+    key, row = _query(line, taken)
+    if not row["text"].strip():
+        raise ValueError("the field 'text' is empty: a question has at least one word")
     return key, row
 
 
