@@ -40,10 +40,16 @@ class TextCodec:
     without_words = {"cosine": 0.5, "states": 0.5}
     with_words = {"cosine": 0.4, "words": 0.2, "states": 0.4}
 
-    def __init__(self, angles, similarity: str = "overlap", backend: str = "torch"):
+    def __init__(
+        self,
+        angles,
+        similarity: str = "overlap",
+        backend: str = "torch",
+        circuit: Circuit | None = None,
+    ):
         self.angles, self.backend = angles, one_of("backend", backend, BACKENDS)
         self.similarity = similarity_named(similarity)
-        self.circuit = getattr(angles, "circuit", None) or Circuit()
+        self.circuit = circuit or getattr(angles, "circuit", None) or Circuit()
         self.similarity.check(self.circuit)
 
     @torch.no_grad()

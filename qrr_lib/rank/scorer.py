@@ -33,8 +33,9 @@ class Scorer:
         for tokens). None takes "overlap" for texts, "local_fidelity" for tokens.
     per : {"text", "token"}
         What has a state of its own.
-    backend : str
-        For texts: who computes the states (see `encode`).
+    backend, circuit
+        For texts: who computes the states (see `encode`), and a circuit where the angle
+        source has none (an exported head, lesson 04).
     interaction : {"max", "mean"}
         What a token of the query takes from a document: its best token, or the mean
         over all (for comparison: it behaves like a pooled vector).
