@@ -22,8 +22,10 @@ REPORT = """\
   {b} ({queries} queries, {answerable} with a relevant document) against {a}:
     relevant documents in common      {shared_documents}
     queries that need one of them     {sharing_queries} ({sharing:.0%})
-    near-duplicate queries            {near_duplicates} ({near:.0%}), \
-{sharing_and_near} of them need a shared document"""
+    near-duplicate queries            {near}"""
+NEAR_FOUND = (
+    "{near_duplicates} ({:.0%}), {sharing_and_near} of them need a shared document"
+)
 
 
 def relevant_documents(qrels: Qrels) -> set[str]:
@@ -103,7 +105,7 @@ class SplitPair:
     `shared_documents` are relevant in both; `sharing_queries` of b have at least one of
     them; `near_duplicates` of b have a query of a with at least half of their words in
     common; `sharing_and_near` are both. `examples` are (query of a, query of b) pairs,
-    closest first.
+    closest first. Without texts near-duplicates are None.
     """
 
     a: str
@@ -112,13 +114,17 @@ class SplitPair:
     answerable: int
     shared_documents: int
     sharing_queries: int
-    near_duplicates: int
+    near_duplicates: int | None
     sharing_and_near: int
     examples: tuple[tuple[str, str], ...]
 
     def __str__(self) -> str:
         sharing = self.sharing_queries / max(1, self.answerable)
-        near = self.near_duplicates / max(1, self.queries)
+        if self.near_duplicates is None:
+            near = "not looked for: there are no texts"
+        else:
+            share = self.near_duplicates / max(1, self.queries)
+            near = NEAR_FOUND.format(share, **vars(self))
         lines = [REPORT.format(**vars(self), sharing=sharing, near=near)]
         lines += [f'      "{first}" / "{second}"' for first, second in self.examples]
         if sharing > 0.05:
@@ -178,7 +184,7 @@ def _pair(c: Collection, a: str, b: str, near: float, examples: int) -> SplitPai
         answerable=sum(bool(relevant(judged)) for judged in test.values()),
         shared_documents=len(relevant_documents(train) & relevant_documents(test)),
         sharing_queries=len(sharing),
-        near_duplicates=len(twins),
+        near_duplicates=len(twins) if any(asked + asking) else None,
         sharing_and_near=len(twins & sharing.keys()),
         examples=tuple(pairs),
     )
