@@ -82,11 +82,6 @@ class CoursePool(Pool):
         asked_vectors = reranker.embedder.encode(list(asked.values()))
         self.query_vectors = dict(zip(asked, asked_vectors))
 
-    @property
-    def present(self) -> np.ndarray:
-        """(Q, K) bool: is there a candidate?"""
-        return self.candidates.rows >= 0
-
     def of_run(self, run: dict) -> np.ndarray:
         """Scores of a run for the candidates, 0 where it has none: (Q, K)."""
         ids, rows = self.candidates.doc_ids, self.candidates.rows
@@ -160,8 +155,7 @@ def rivals(task: Pool, chosen: dict) -> dict:
     fused = reciprocal_rank_fusion([bm25, task.near_run()])
     runs[FUSED] = (fused, {})
     best = next(iter(chosen[RIVAL].items()))
-    words = choice.families(task, cosine)[best[0]]
-    mixed = sum(w * x for w, x in zip(best[1]["weights"].values(), words))
+    mixed = choice.mixed(task, cosine, *best)
     about = {"weights": best[1]["weights"], "scaling": best[0]}
     runs[RIVAL] = (found.run(mixed), about)
     runs[FEEDBACK] = feedback.rival(task, chosen[FEEDBACK])

@@ -69,6 +69,12 @@ def families(pool: Pool, states: np.ndarray) -> dict[str, tuple]:
     return made
 
 
+def mixed(pool: Pool, states: np.ndarray, scaling: str, chosen: dict) -> np.ndarray:
+    """Scores (Q, K) of a mixture: one way of scaling, with its chosen weights."""
+    signals = families(pool, states)[scaling]
+    return sum(w * x for w, x in zip(chosen["weights"].values(), signals))
+
+
 def means(
     pool: Pool, states: np.ndarray, only: str = "", allowed=lambda c, w, s: True
 ) -> dict[str, np.ndarray]:

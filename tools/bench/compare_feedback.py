@@ -64,7 +64,6 @@ def rival(pool: Pool, chosen: dict) -> tuple[dict, dict]:
     name, best = next(iter(chosen.items()))
     documents, share, scaling = SETTINGS[name]
     moved = with_feedback(pool, documents, share)
-    signals = choice.families(moved, moved.candidates.cosine)[scaling]
-    mixed = sum(w * x for w, x in zip(best["weights"].values(), signals))
+    mixed = choice.mixed(moved, moved.candidates.cosine, scaling, best)
     about = {"weights": best["weights"], "setting": name}
     return moved.candidates.run(mixed), about
