@@ -66,7 +66,9 @@ def search(args) -> int:
 
 def check(args) -> int:
     """is this machine ready? OK/FAIL lines that can be pasted into a bug report"""
-    return _report(course.check_machine())
+    lines = course.check_machine()
+    print(printable("\n".join(map(str, lines))))
+    return 0 if all(line.ok for line in lines) else 1
 
 
 def models(args) -> int:
@@ -83,11 +85,6 @@ def reset(args) -> int:
     yours = f"your version is {kept.name}" if kept else "you had changed nothing"
     print(printable(f"{path.name} is as it was shipped; {yours}"))
     return 0
-
-
-def corpus(args) -> int:
-    """`qrr corpus check`: is a collection what its data sheet promises?"""
-    return _report(course.check_corpus(qrr_lib.load_collection(args.collection)))
 
 
 def audit(args) -> int:
@@ -158,8 +155,3 @@ def _print_ranking(collection, ranked) -> None:
         words = "      -" if doc.words is None else f"{doc.words:>7.4f}"
         scores = f"{doc.cosine:>7.4f} {words} {doc.quantum:>7.4f} {doc.score:>7.4f}"
         print(f"{ranks} {scores}  {printable(collection.docs[doc.doc_id].title)}")
-
-
-def _report(lines) -> int:
-    print(printable("\n".join(map(str, lines))))
-    return 0 if all(line.ok for line in lines) else 1
