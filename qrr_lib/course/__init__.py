@@ -18,7 +18,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "tables": "table",
         "quality": "compare_figure pareto",
         "plots": "alpha_sweep curve new_figure score_histogram show token_heatmap",
-        "bloch": "bloch_angles bloch_arc bloch_arrow bloch_path bloch_points "
+        "bloch": "bloch_angles bloch_arrow bloch_path bloch_points "
         "bloch_sphere new_spheres",
     },
 )
