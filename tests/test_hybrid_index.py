@@ -34,7 +34,6 @@ CIRCUITS = [
 SCORERS = {
     "one qubit": (Circuit(), "fidelity"),
     "one qubit, local": (Circuit(), "local_fidelity"),
-    "one qubit, geometric": (Circuit(), "geometric_fidelity"),
     "64 qubits, local": (Circuit(64), "local_fidelity"),
     "3 entangled, local": (Circuit(3, 2, "cz_ring"), "local_fidelity"),
     "3 entangled": (Circuit(3, 2, "cz_ring"), "fidelity"),

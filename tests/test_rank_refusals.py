@@ -125,7 +125,6 @@ REFUSALS = {
     # one inner product
     "overlap": (lambda _: fold("overlap"), "square root of the fidelity"),
     "5 qubits": (lambda _: fold("fidelity", 5), "of 5 qubits does not fold.*at most 4"),
-    "geometric": (lambda _: fold("geometric_fidelity", 2), "of 2 qubits does not fold"),
     "token states": (lambda _: HybridIndex(None, tokens(HEAD)), "token states do not"),
     "hybrid, empty": (
         lambda _: HybridIndex(ToyTokens(), Scorer(HEAD, "fidelity")).search("rye"),

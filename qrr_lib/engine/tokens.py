@@ -39,7 +39,7 @@ class CodeStates:
 
     def encode(self, texts: list[str]) -> tuple[np.ndarray, States]:
         """Texts → (embeddings (N, D), states), in one forward pass."""
-        return self.scorer.encode_texts(self.embedder, texts, progress=False)
+        return self.scorer.encode_texts(self.embedder, texts)
 
     def kept(self, states: States) -> tuple[dict, dict]:
         """What is stored of one text: parts of its vectors, parts of its payload."""

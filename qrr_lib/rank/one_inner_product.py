@@ -73,15 +73,13 @@ class HybridIndex:
     def __len__(self) -> int:
         return len(self.retriever)
 
-    def index(
-        self, collection: Collection | Mapping[str, str], progress: bool | None = None
-    ) -> HybridIndex:
+    def index(self, collection: Collection | Mapping[str, str]) -> HybridIndex:
         """Embed, encode and store documents; a Collection, or a mapping {id: text}.
 
         Returns self.
         """
         ids, texts = ids_and_texts(collection)
-        self.add(ids, self.embedder.encode(texts, progress=progress))
+        self.add(ids, self.embedder.encode(texts))
         self.documents |= documents_of(collection)
         return self
 
