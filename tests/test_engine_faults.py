@@ -26,8 +26,7 @@ from test_tokens import ToyTokens
 
 from qrr_lib import Scorer
 from qrr_lib.engine import EngineError, Index, client, condition
-from qrr_lib.engine.passage import packed, payload_of
-from qrr_lib.rank.words import word_numbers
+from qrr_lib.engine.passage import payload_of
 
 pytest.importorskip("qdrant_edge")
 
@@ -109,13 +108,9 @@ def known(made) -> dict:
     every = {}
     with Index.open(made, ToyTokens()) as index:
         for passage in [*before(), *after()]:
-            vectors, states = index.kind.encode([passage.full])
-            codes, words = (
-                index.kind.kept(states)[1]["codes"],
-                word_numbers([passage.full]),
-            )
-            own = vectors[0], codes, packed(np.array(words[0], dtype="<u4"))
-            every[passage.id, payload_of(passage)["hash"]] = own
+            [point] = index.kind.points([payload_of(passage)])
+            own = point.vectors["dense"], point.payload["codes"], point.payload["words"]
+            every[passage.id, point.payload["hash"]] = own
     return every
 
 
