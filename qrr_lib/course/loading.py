@@ -58,10 +58,10 @@ class Loading:
         written = 0
         for path, about in self.parts.items():
             check_same(path, about, {name: index.about[name] for name in SAME})
-            passages, encoded = read_part(path)
-            self.passages += len(passages)
-            self.seen |= Counter(split_id(passage.id)[0] for passage in passages)
-            written += index.add(passages, encoded=encoded)
+            points = read_part(path)
+            self.passages += len(points)
+            self.seen |= Counter(split_id(point.payload["id"])[0] for point in points)
+            written += index.add_points(points)
         return written
 
     def read(self, line) -> Iterator[Passage]:
