@@ -25,6 +25,7 @@ import numpy as np
 
 from qrr_lib.checks import checked_queries
 from qrr_lib.embed.collection import Collection, documents_of, ids_and_texts
+from qrr_lib.encode.angles import fingerprint
 from qrr_lib.rank.codecs import TextCodec
 from qrr_lib.rank.first_stage import FaissRetriever
 from qrr_lib.rank.mix import RankedDocument, checked_alpha
@@ -58,6 +59,12 @@ class HybridFeatures:
         self.codec = scorer.codec
         n_qubits = self.codec.circuit.n_qubits
         self.constant, self.width = self.codec.similarity.fold(n_qubits)
+
+    def fingerprint(self, embedder) -> str:
+        """Of all that decides a document's vector: model, angle source, similarity."""
+        model = getattr(embedder, "spec", embedder)
+        model = getattr(model, "sha256", embedder.name)
+        return f"{model} {fingerprint(self.codec.angles)} {self.codec.similarity.name}"
 
     def states(self, vectors: np.ndarray) -> np.ndarray:
         """Features φ of embeddings' states: (N, D) → (N, width) float32, norm 1 (less
@@ -119,7 +126,8 @@ class HybridIndex:
         qubits.
     index : str or FaissRetriever
         Kind of FAISS index; "flat" returns exactly what reranking the whole corpus
-        would.
+        would. One that was loaded must hold vectors of this embedder and scorer, or it
+        is refused with ValueError.
     alpha : float
         Weight of cosine, in [0, 1]; may be changed between searches.
     """
@@ -131,6 +139,9 @@ class HybridIndex:
         self.documents: dict = {}  # titles and texts, to show results with
         self.features = HybridFeatures(scorer)
         self.retriever = FaissRetriever(index) if isinstance(index, str) else index
+        made_by = self.features.fingerprint(embedder)
+        self.retriever.check_made_by(made_by)
+        self.retriever.made_by = made_by
         self.alpha = checked_alpha(alpha)
 
     def __len__(self) -> int:
