@@ -287,7 +287,7 @@ def test_only_lengths_are_lost_and_pooled_vectors_come_first():
 def damaged(folder):
     QubitStates(head()).save(str(folder))
     weights = {"linear.weight": torch.zeros(16, DIM), "linear.bias": torch.zeros(16)}
-    about = read_tensors(folder / "angles.safetensors")[0]
+    about = read_tensors(folder / "angles.safetensors", checksum=False)[0]
     save_file(weights, folder / "angles.safetensors", about)
     QubitStates.load(str(folder))
 

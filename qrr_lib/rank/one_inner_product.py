@@ -25,6 +25,7 @@ import numpy as np
 
 from qrr_lib.checks import checked_queries
 from qrr_lib.embed.collection import Collection, documents_of, ids_and_texts
+from qrr_lib.encode.angles import fingerprint
 from qrr_lib.rank.codecs import TextCodec
 from qrr_lib.rank.first_stage import FaissRetriever
 from qrr_lib.rank.mix import RankedDocument, checked_alpha
@@ -48,7 +49,8 @@ class HybridIndex:
         numbers) or "fidelity" (up to 4 qubits; 4ⁿ − 1 numbers).
     index : str or FaissRetriever
         Kind of FAISS index; "flat" returns exactly what reranking the whole corpus
-        would.
+        would. One that was loaded must hold vectors of this embedder and scorer, or it
+        is refused with ValueError.
     alpha : float
         Weight of cosine, in [0, 1]; may be changed between searches.
 
@@ -68,10 +70,19 @@ class HybridIndex:
         self.constant, self.width = self.codec.similarity.fold(n_qubits)
         self.documents: dict = {}  # titles and texts, to show results with
         self.retriever = FaissRetriever(index) if isinstance(index, str) else index
+        made_by = self.fingerprint()
+        self.retriever.check_made_by(made_by)
+        self.retriever.made_by = made_by
         self.alpha = checked_alpha(alpha)
 
     def __len__(self) -> int:
         return len(self.retriever)
+
+    def fingerprint(self) -> str:
+        """Of all that decides a document's vector: model, angle source, similarity."""
+        model = getattr(self.embedder, "spec", self.embedder)
+        model = getattr(model, "sha256", self.embedder.name)
+        return f"{model} {fingerprint(self.codec.angles)} {self.codec.similarity.name}"
 
     def index(self, collection: Collection | Mapping[str, str]) -> HybridIndex:
         """Embed, encode and store documents; a Collection, or a mapping {id: text}.
