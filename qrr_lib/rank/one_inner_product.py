@@ -80,8 +80,8 @@ class HybridIndex:
 
     def fingerprint(self) -> str:
         """Of all that decides a document's vector: model, angle source, similarity."""
-        model = getattr(self.embedder, "spec", self.embedder)
-        model = getattr(model, "sha256", self.embedder.name)
+        name = getattr(self.embedder, "name", None)  # none: it is given vectors
+        model = getattr(getattr(self.embedder, "spec", None), "sha256", name)
         return f"{model} {fingerprint(self.codec.angles)} {self.codec.similarity.name}"
 
     def index(self, collection: Collection | Mapping[str, str]) -> HybridIndex:
