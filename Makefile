@@ -60,7 +60,7 @@ rehearsal: $(VENV)/installed-test ## Binder on this machine: clean copy, one cor
 	$(BIN)/python tools/rehearsal.py
 
 bench: $(VENV)/installed-test ## states per second of every framework, side by side, and gradients (some minutes; wants a quiet machine)
-	$(BIN)/python -m tools.bench.states --threads 1
+	$(BIN)/python -m tools.bench.states
 	$(BIN)/python -m tools.bench.states_profile
 	$(BIN)/python -m tools.bench.gradients
 
