@@ -439,13 +439,6 @@ REFUSED = {
         lambda _: quick(small_head(), similarity="likeness"),
         "unknown similarity 'likeness'; choose one of overlap",
     ),
-    "similarity of entangled states": (
-        lambda _: quick(
-            EquatorialHead(DIM, Circuit(2, 2, "cz_ring")),
-            similarity="geometric_fidelity",
-        ),
-        "needs a product state",
-    ),
     "unknown option": (
         lambda _: quick(small_head(), epoch=3),
         "unexpected keyword argument 'epoch'",

@@ -81,16 +81,14 @@ class Reranker(IndexedDocuments):
     def alpha(self, value: float) -> None:
         self.weights = checked_alpha(value)
 
-    def index(
-        self, collection: Collection | Mapping[str, str], progress: bool | None = None
-    ) -> Reranker:
+    def index(self, collection: Collection | Mapping[str, str]) -> Reranker:
         """Embed, encode and index documents, in memory; a Collection, or a mapping {id:
         text}. (`qrr_lib.engine.Index` keeps them on disk.) Returns self.
         """
         ids, texts = ids_and_texts(collection)
         check_ids(ids, self.doc_ids)  # now: embedding takes long
         scorer, seen = self.scorer.fitted(self.embedder, texts)
-        vectors, states = zip(*scorer.blocks(self.embedder, texts, progress, seen))
+        vectors, states = zip(*scorer.blocks(self.embedder, texts, seen))
         self.add(ids, np.concatenate(vectors), States.join(list(states)), texts)
         self.documents |= documents_of(collection)
         self.scorer = scorer  # only now: a refused index leaves no fitted map behind
