@@ -52,9 +52,11 @@ def index(path: Path):
 
 
 def vectors(path: Path):
-    shutil.copytree(data_dir() / "scifact", path.parent / "set", dirs_exist_ok=True)
-    shutil.copy(path, path.parent / "set" / f"{LIGHT}.safetensors")
-    found = load_vectors(path.parent / "set")[1]
+    with tempfile.TemporaryDirectory() as work:
+        folder = Path(work) / "scifact"
+        shutil.copytree(data_dir() / "scifact", folder)
+        shutil.copy(path, folder / f"{LIGHT}.safetensors")
+        found = load_vectors(folder)[1]
     return found.docs, found.queries
 
 
