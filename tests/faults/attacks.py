@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import socket
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -192,7 +193,7 @@ def stops(count: int, rng: random.Random, model: str):
                 except OSError:
                     found["lost"] += 1
             trials, bad = trials + 30, bad + 30 - found[200] - found[503]
-            print(f"  stopped with 30 waiting: {dict(found)}", flush=True)
+            print(f"  stopped with 30 waiting: {dict(found)}", file=sys.stderr)
     return trials, bad
 
 
@@ -224,5 +225,5 @@ def memory(count: int, rng: random.Random, model: str):
             connection.getresponse().read()
         connection.close()
         grown = process.memory_info().rss / before - 1
-        print(f"  memory: {100 * grown:+.1f} % over {count} requests", flush=True)
+        print(f"  memory: {100 * grown:+.1f} % over {count} requests", file=sys.stderr)
         return count, int(grown > 0.1)

@@ -76,13 +76,12 @@ def main() -> int:
     args = parser.parse_args()
     names = [name for name in STORED | ATTACKS if args.only in name]
     rows = []
-    for name in names:
-        rows.append(run(name, args.share, args.model, args.seed))
-        print(f"{name}: done", file=sys.stderr, flush=True)
     print(f"{'fault':<38} {'trials':>6} {'bad':>5} {'seconds':>8}")
-    for row in rows:
-        note = "  (not possible here)" if not row.trials else ""
-        print(f"{row.what:<38} {row.trials:>6} {row.bad:>5} {row.seconds:>8.1f}{note}")
+    for name in names:
+        rows.append(row := run(name, args.share, args.model, args.seed))
+        note = "" if row.trials else "  (not possible here)"
+        line = f"{row.what:<38} {row.trials:>6} {row.bad:>5} {row.seconds:>8.1f}{note}"
+        print(line, flush=True)
     return int(any(row.bad for row in rows))
 
 

@@ -167,7 +167,7 @@ def cached(count: int, rng: random.Random):
                         again.put({k: right[k] for k in keys if k not in found})
                     bad += bool(wrong) or len(found) < len(keys)
             except (Exception, UserWarning) as error:
-                print(f"  cache: {error!r}", file=sys.stdout)
+                print(f"  cache: {error!r}", file=sys.stderr)
                 bad += 1
     return count, bad
 
