@@ -14,7 +14,7 @@ from qrr_lib.engine.passage import Point
 from qrr_lib.files import say
 from qrr_lib.rank.scorer import Scorer
 
-FORMAT = 2
+FORMAT = 3
 ABOUT = str(uuid.UUID(int=1))
 SCORER = ("similarity", "interaction", "idf")
 
