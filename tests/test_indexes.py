@@ -191,6 +191,15 @@ def test_saved_and_read_back(kind, built, data, tmp_path):
         again.add(["d3"], data[1][:1])
 
 
+def test_an_index_knows_what_made_its_vectors(built, data, tmp_path):
+    retriever = FaissRetriever(made_by="mpnet")
+    retriever.add(["a"], data[1][:1])
+    retriever.save(tmp_path / "index")
+    assert FaissRetriever.load(tmp_path / "index", "mpnet").made_by == "mpnet"
+    with pytest.raises(ValueError, match="made by another model.*mpnet, not MiniLM"):
+        FaissRetriever.load(tmp_path / "index", "MiniLM")
+
+
 def test_files_that_are_not_whole(built, tmp_path):
     """Cut short, one bit turned, one byte more, or something else: all refused."""
     path = tmp_path / "index.faiss"
