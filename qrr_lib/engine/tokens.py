@@ -40,7 +40,7 @@ class CodeStates:
 
     def encode(self, texts: list[str]) -> tuple[np.ndarray, States]:
         """Texts → (embeddings (N, D), states), in one forward pass."""
-        return self.scorer.encode_texts(self.embedder, texts, progress=False)
+        return self.scorer.encode_texts(self.embedder, texts)
 
     def points(self, payloads: list[dict]) -> list[Point]:
         """Embed and encode passages, given as `payload_of` returns them."""
