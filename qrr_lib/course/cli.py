@@ -5,8 +5,6 @@ import sys
 
 from qrr_lib.course import commands, engine_commands
 
-COLLECTION = "course, a folder in BEIR layout, or a name in QRR_COLLECTIONS_DIR"
-OPTIONAL = {"nargs": "?", "default": "course"}
 SEARCHING = {
     "--mode": {"choices": list(commands.MODES), "default": commands.USUAL_MODE},
     "--alpha": {"type": float},
@@ -50,8 +48,7 @@ COMMANDS = {  # what a command does: its arguments
     commands.check: {},
     commands.models: {"name": {"nargs": "?"}},
     commands.reset: {"lesson": {}, "--exercise": {"action": "store_true"}},
-    commands.corpus: {"action": {"choices": ["check"]}, "collection": OPTIONAL},
-    commands.audit: {"collection": OPTIONAL},
+    commands.audit: {"collection": {"nargs": "?", "default": "course"}},
     commands.serve: {
         "--host": {"default": "127.0.0.1"},
         "--port": {"type": int, "default": 8000},
@@ -67,7 +64,7 @@ HELP = {
     "--backend": "torch, qiskit, pennylane or lightning (one state per text only)",
     "lesson": "number of the lesson, such as 05",
     "--exercise": "restore the exercise notebook instead",
-    "collection": COLLECTION,
+    "collection": "course, a folder in BEIR layout, or a name in QRR_COLLECTIONS_DIR",
     "--host": "address to listen on (default: this machine only)",
     "--index": "an index of your own: its folder or the address of a server",
     "--where": "only passages that fulfil it, such as year>2000 or lang=de; may be "

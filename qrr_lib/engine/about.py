@@ -13,7 +13,7 @@ from qrr_lib.encode.angles import load_source, save_source
 from qrr_lib.engine.passage import Point
 from qrr_lib.rank.scorer import Scorer
 
-FORMAT = 2
+FORMAT = 3
 ABOUT = str(uuid.UUID(int=1))
 SCORER = ("similarity", "interaction", "idf")
 
