@@ -1,5 +1,5 @@
 # Every target starts from nothing: it makes .venv/, installs what it needs, fetches and verifies the model, then does its work.
-# Settings: PYTHON=python3.12, TORCH_INDEX=<address of a PyTorch wheel index, see README>, QRR_MODEL=all-MiniLM-L6-v2 (light mode).
+# Settings: PYTHON=python3.12, TORCH_INDEX=<address of a PyTorch wheel index, see docs/start.md>, QRR_MODEL=all-MiniLM-L6-v2 (light mode).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install $(if $(TORCH_IND
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lab slides classroom rehearsal bench bench-faiss bench-corpus bench-quality bench-tokens bench-compare bench-shots bench-service bench-rag bench-engine measure format lint clean
+.PHONY: help demo test test-all lab site slides classroom rehearsal bench bench-faiss bench-corpus bench-quality bench-tokens bench-compare bench-shots bench-service bench-rag bench-engine measure format lint clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -49,6 +49,13 @@ $(VENV)/installed-browser: $(VENV)/installed-test
 test-all: $(VENV)/installed-browser ## everything: all of the above, light mode for every notebook, a browser, an offline class, a rehearsal of Binder
 	@$(BIN)/qrr models && $(BIN)/qrr models all-MiniLM-L6-v2 && $(BIN)/qrr models SmolLM2-135M-Instruct
 	$(BIN)/python -m pytest --all
+
+$(VENV)/installed-site: $(VENV)/installed
+	$(PIP) -e ".[serve,engine,site]"
+	@touch $@
+
+site: $(VENV)/installed-site   ## the course as a web site, from the stored lessons: build/site/index.html
+	$(BIN)/python tools/website.py
 
 slides: $(VENV)/installed-test ## slides of every lesson in build/slides (one lesson: python tools/slides.py 05)
 	$(BIN)/python tools/slides.py
@@ -102,7 +109,7 @@ bench-rag: $(VENV)/installed-test ## what reranking does to answers: context rec
 bench-engine: $(VENV)/installed-test ## an index of one's own: bytes a token, milliseconds a query, passages a second (25 minutes, 4 GB of memory, 6 GB of disk)
 	$(BIN)/python -m tools.bench.engine
 
-measure: $(VENV)/installed-test ## time and memory of every lesson, written into README
+measure: $(VENV)/installed-test ## time and memory of every lesson, written into docs/costs.md
 	$(BIN)/python tools/notebooks.py measure
 
 format: $(VENV)/installed-test ## lay code out anew, lessons and solutions included
@@ -112,7 +119,7 @@ format: $(VENV)/installed-test ## lay code out anew, lessons and solutions inclu
 lint: $(VENV)/installed-test ## style, layout and spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/codespell -I tests/spelling_ignore.txt README.md CONTRIBUTING.md CHANGELOG.md notebooks/*.md notebooks/instructor data/*.md qrr_lib tests tools
+	$(BIN)/codespell -I tests/spelling_ignore.txt README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md docs/*.md notebooks/*.md notebooks/instructor data/*.md qrr_lib tests tools
 
 clean:          ## remove the environment (models and cached embeddings stay in ~/.cache/qrr)
 	rm -rf $(VENV)
