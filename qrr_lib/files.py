@@ -147,14 +147,18 @@ def write_tensors(
     path: str | os.PathLike, tensors: dict, about: dict[str, str]
 ) -> None:
     """Write tensors and what is to be said about them to one safetensors file,
-    atomically, with a checksum of all of it.
+    atomically, with a checksum of all of it; OSError where that fails.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     checksum = {"sha256": tensors_digest(tensors, about)}
     with atomic_path(path) as partial:
-        save_file(tensors, partial, about | checksum)
+        try:
+            save_file(tensors, partial, about | checksum)
+        except SafetensorError as error:  # no room, most likely
+            raise OSError(f"{path} could not be written: {error}") from None
 
 
 def read_tensors(
