@@ -218,7 +218,7 @@ def test_files_that_are_not_whole(built, tmp_path):
 
 
 def test_a_failed_save_keeps_the_old_file(built, tmp_path, monkeypatch):
-    import safetensors.numpy
+    import safetensors.torch
 
     path = tmp_path / "index.faiss"
     built["flat"].save(path)
@@ -227,7 +227,7 @@ def test_a_failed_save_keeps_the_old_file(built, tmp_path, monkeypatch):
     def full(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(safetensors.numpy, "save_file", full)
+    monkeypatch.setattr(safetensors.torch, "save_file", full)
     with pytest.raises(OSError, match="disk full"):
         built["flat"].save(path)
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == [

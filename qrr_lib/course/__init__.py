@@ -1,8 +1,8 @@
 """What the course needs and no lesson derives.
 
 cli, commands, engine_commands, loading: the command `qrr` · judgements, judging: does
-reranking help on your own documents · machine, lines: is this machine ready · corpus:
-is a collection what its data sheet promises · reset · plots, bloch, quality: pictures ·
+reranking help on your own documents · machine, lines: is this machine ready · reset ·
+plots, bloch, quality: pictures ·
 tables · exercise: the checker behind every exercise
 """
 
@@ -13,13 +13,12 @@ __getattr__, __dir__, __all__ = lazy_names(
     {
         "lines": "Line",
         "machine": "check_machine",
-        "corpus": "check_corpus",
         "exercise": "check",
         "judging": "Judging",
         "tables": "table",
         "quality": "compare_figure pareto",
         "plots": "alpha_sweep curve new_figure score_histogram show token_heatmap",
-        "bloch": "bloch_angles bloch_arc bloch_arrow bloch_path bloch_points "
+        "bloch": "bloch_angles bloch_arrow bloch_path bloch_points "
         "bloch_sphere new_spheres",
     },
 )

@@ -84,25 +84,6 @@ def bloch_angles(axis, theta: float, gamma: float, color="C1") -> None:
         _label(axis, 0.45 * arc[len(arc) // 2], name)
 
 
-def bloch_arc(axis, start, stop, label: str = "", color="C1") -> None:
-    """The arc between two Bloch vectors on the sphere's surface, with a label at its
-    middle: the distance of two states.
-    """
-    start, stop = (
-        np.asarray(v, dtype=float) / np.linalg.norm(v) for v in (start, stop)
-    )
-    angle = np.arccos(np.clip(start @ stop, -1, 1))
-    if np.sin(angle) < 1e-9:
-        raise ValueError(
-            "the two vectors are equal or opposite: no single arc joins them"
-        )
-    steps = np.linspace(0, 1, 40)[:, None]
-    arc = np.sin((1 - steps) * angle) * start + np.sin(steps * angle) * stop
-    arc /= np.sin(angle)
-    _curve(axis, arc, color=color, linewidth=2.2, zorder=4)
-    _label(axis, arc[len(arc) // 2], label)
-
-
 def bloch_path(axis, vectors, label: str = "", color="C2") -> None:
     """The way that a gate takes a state, through Bloch vectors (N, 3) in order: a line
     on the sphere, dashed behind, with an arrow's head at its end.

@@ -1,7 +1,7 @@
 """A head in other forms, the reranker behind HTTP, answers from passages (lessons 04
 and 13).
 
-export, measure · shapes, gate, service, server, course_service, index_service ·
+export, measure · shapes, gate, turns, service, server, course_service, index_service ·
 passages, generators, small_model, citing, rag
 """
 

@@ -6,6 +6,8 @@ wrote it. `default_generator` takes the first that is there: an OpenAI-compatibl
 address (QRR_LLM_URL), the embedded SmolLM2-135M-Instruct, the extractive fallback.
 """
 
+import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,14 +16,17 @@ from qrr_lib.files import say, setting
 from qrr_lib.serve.passages import Passage, chat, split_sentences
 from qrr_lib.serve.small_model import SmallModel
 
+ANSWER_BYTES = 1_000_000  # that a served model may send
+
 
 @dataclass
 class ServedModel:
     """Any server with OpenAI's `/chat/completions`; the key is read from QRR_LLM_KEY
-    and goes nowhere else.
+    and goes nowhere else: a redirect is an error.
 
-    `timeout` is in seconds. Where the server refuses, is silent or is not there, httpx
-    raises its HTTPError.
+    `timeout` is in seconds: for every step, and for the whole answer once it has begun.
+    Where the server refuses, is silent or is not there, httpx raises its HTTPError;
+    where its answer is too long, too slow or another one, ValueError.
     """
 
     url: str
@@ -45,10 +50,29 @@ class ServedModel:
         }
         key = setting("QRR_LLM_KEY")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers["Accept-Encoding"] = "identity"  # or a little could become much
         url = self.url.rstrip("/") + "/chat/completions"
-        answer = httpx.post(url, json=body, headers=headers, timeout=self.timeout)
-        answer.raise_for_status()
-        return answer.json()["choices"][0]["message"]["content"].strip()
+        options = {"headers": headers, "timeout": self.timeout}
+        with httpx.stream("POST", url, json=body, **options) as answer:
+            answer.raise_for_status()
+            text = self._read(answer.iter_raw())
+        try:
+            return json.loads(text)["choices"][0]["message"]["content"].strip()
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise ValueError(
+                f"what {self.url} sent is no chat completion: is QRR_LLM_URL right?"
+            ) from None
+
+    def _read(self, parts) -> bytes:
+        text, end = b"", time.monotonic() + self.timeout
+        for part in parts:
+            text += part
+            if len(text) > ANSWER_BYTES or time.monotonic() > end:
+                raise ValueError(
+                    f"the answer of {self.url} is longer than {ANSWER_BYTES:,} bytes "
+                    f"or than {self.timeout:g} s: it was not read to its end"
+                )
+        return text
 
 
 @dataclass
