@@ -306,6 +306,47 @@ def test_a_served_model_is_asked_first(monkeypatch):
     server.shutdown()
 
 
+class Trap(BaseHTTPRequestHandler):
+    """/there sends to /endless, which never ends; /empty answers something else."""
+
+    seen: list = []
+
+    def do_POST(self):
+        self.seen.append((self.path, self.headers.get("Authorization")))
+        self.send_response(307 if "there" in self.path else 200)
+        self.send_header(
+            "Location", f"http://localhost:{self.server.server_port}/endless"
+        )
+        self.end_headers()
+        try:
+            while "endless" in self.path:
+                self.wfile.write(b" " * 100_000)
+            self.wfile.write(b"[]")
+        except OSError:
+            self.seen.append(("left", None))
+
+    do_GET = do_POST
+    log_message = Chat.log_message
+
+
+def test_a_key_follows_no_redirect_and_no_answer_is_endless(monkeypatch):
+    server = HTTPServer(("127.0.0.1", 0), Trap)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("QRR_LLM_KEY", "secret")
+    monkeypatch.setenv("no_proxy", "*")
+    url = f"http://127.0.0.1:{server.server_port}"
+    with pytest.raises(httpx.HTTPStatusError, match="307"):
+        generators.ServedModel(f"{url}/there")("a?", [])
+    assert [path for path, _ in Trap.seen] == ["/there/chat/completions"]
+    with pytest.raises(ValueError, match="longer than 1,000,000 bytes"):
+        generators.ServedModel(f"{url}/endless")("a?", [])
+    with pytest.raises(ValueError, match="or than 0.001 s"):
+        generators.ServedModel(f"{url}/endless", timeout=0.001)("a?", [])
+    with pytest.raises(ValueError, match="no chat completion: is QRR_LLM_URL right"):
+        generators.ServedModel(f"{url}/empty")("a?", [])
+    server.shutdown()
+
+
 def test_without_any_model_the_answer_is_extractive(monkeypatch, capsys):
     def absent(*args):
         raise ModelNotFoundError("no route")
