@@ -137,24 +137,34 @@ def is_alive(process: int) -> bool:
 
 
 def say(message: str) -> None:
-    """Print a progress line to stderr in characters that every console can show."""
-    encoding = sys.stderr.encoding or "ascii"
-    shown = message.encode(encoding, "replace").decode(encoding)
-    print(shown, file=sys.stderr, flush=True)
+    """Print a progress line to stderr."""
+    print(printable(message, sys.stderr), file=sys.stderr, flush=True)
+
+
+def printable(text: str, stream=None) -> str:
+    """The text in characters that a stream, standard output if None, can show; "?" for
+    the others.
+    """
+    encoding = getattr(stream or sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)
 
 
 def write_tensors(
     path: str | os.PathLike, tensors: dict, about: dict[str, str]
 ) -> None:
     """Write tensors and what is to be said about them to one safetensors file,
-    atomically, with a checksum of all of it.
+    atomically, with a checksum of all of it; OSError where that fails.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     checksum = {"sha256": tensors_digest(tensors, about)}
     with atomic_path(path) as partial:
-        save_file(tensors, partial, about | checksum)
+        try:
+            save_file(tensors, partial, about | checksum)
+        except SafetensorError as error:  # no room, most likely
+            raise OSError(f"{path} could not be written: {error}") from None
 
 
 def read_tensors(

@@ -46,10 +46,10 @@ class EmbeddingCache:
     def get(self, keys: list[bytes]) -> dict[bytes, np.ndarray]:
         """Return the vectors that are there: {key: (D,) float32}."""
         found = {key: self.shipped[key] for key in keys if key in self.shipped}
-        left = [(key,) for key in set(keys) - set(found)]
-        for key, blob, crc in self._execute(SELECT, left):
+        left = set(keys) - set(found)
+        for key, blob, crc in self._execute(SELECT, [(key,) for key in left]):
             whole = isinstance(blob, bytes) and len(blob) == 4 * self.spec.dim
-            if whole and zlib.crc32(blob) == crc:
+            if key in left and whole and zlib.crc32(blob) == crc:
                 found[key] = np.frombuffer(blob, dtype="<f4")
             else:
                 damaged = f"one cached embedding in {self.path.name} is damaged"

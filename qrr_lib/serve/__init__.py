@@ -19,7 +19,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "course_service": "course_modes",
         "index_service": "index_app",
         "passages": "Passage chat clean pack split_sentences",
-        "citing": "SUPPORT cite make_citer support",
+        "citing": "SUPPORT best_sentences cite make_citer support surface_conflict",
         "rag": "Answer RagPipeline",
         "generators": "Extractive default_generator",
         "small_model": "SmallModel",

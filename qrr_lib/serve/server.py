@@ -32,10 +32,10 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self.since, self.patience = self.loop.time(), None
         self._wait_for_head()
-        idle = [other for other in self.connections if not other.is_at_work()]
-        if len(self.connections) > most_connections():
-            oldest = min(idle, key=lambda other: other.since, default=self)
-            oldest.transport.abort()
+        there = [one for one in self.connections if not one.transport.is_closing()]
+        if len(there) > most_connections():
+            idle = [one for one in there if not one.is_at_work()]
+            min(idle, key=lambda one: one.since, default=self).transport.abort()
 
     def connection_lost(self, exc) -> None:
         """Stop the clock."""
