@@ -64,7 +64,7 @@ faults: $(VENV)/installed-test ## kills, flipped bits, full disks, slow clients:
 	cd tests && ../$(BIN)/python -m faults.campaign
 
 bench: $(VENV)/installed-test ## states per second of every framework, side by side, and gradients (some minutes; wants a quiet machine)
-	$(BIN)/python -m tools.bench.states --threads 1
+	$(BIN)/python -m tools.bench.states
 	$(BIN)/python -m tools.bench.states_profile
 	$(BIN)/python -m tools.bench.gradients
 

@@ -11,10 +11,18 @@ import httpx
 import numpy as np
 import pytest
 
+from qrr_lib import load_collection
 from qrr_lib.embed.finder import model_folder
 from qrr_lib.embed.models import LANGUAGE_MODEL, ModelNotFoundError, model_spec
+from qrr_lib.files import data_dir
 from qrr_lib.serve import generators, passages, rag, small_model
-from qrr_lib.serve.citing import CitedSentence, make_citer, support
+from qrr_lib.serve.citing import (
+    CitedSentence,
+    best_sentences,
+    make_citer,
+    support,
+    surface_conflict,
+)
 from qrr_lib.serve.passages import Passage, clean, pack, split_sentences
 from qrr_lib.serve.rag import RagPipeline
 
@@ -124,6 +132,71 @@ def test_support_is_the_best_sentence_of_each_passage(light):
             ]
             assert scores[i, j] == pytest.approx(max(each), abs=1e-5)
     assert scores[0, 0] > scores[0, 1] and scores[1, 1] > scores[1, 0]
+
+
+def test_the_best_sentence_of_a_passage_is_named(light):
+    _, texts, citer = light
+    asked = ["A qubit turns about its axis.", "Espresso is short.", "Alone."]
+    passages = [texts["qc-003"], texts["ev-001"], ""]
+    found = best_sentences(citer, asked, passages)
+    for sentence, passage, (score, source) in zip(asked[:2], passages, found):
+        assert source in split_sentences(passage)
+        alone = support(citer, [sentence], [passage])[0, 0]
+        assert score == pytest.approx(alone, abs=1e-5)
+    assert found[2] == (0.0, "")
+    assert best_sentences(citer, [], []) == []
+
+
+@pytest.mark.parametrize(
+    "sentence, conflict",
+    [
+        ("A fuse melts after two seconds.", None),
+        ("A fuse melts after 2 seconds.", "number"),
+        ("A fuse melts after five seconds.", "number"),
+        ("A fuse does not melt after two seconds.", "negation"),
+        ("A fuse doesn't melt after two seconds.", "negation"),
+        ("A fuse does not stay whole, and never for two seconds.", None),
+        ("After two seconds a fuse stays whole.", None),  # wrong, and unseen
+    ],
+)
+def test_surface_conflicts_see_slips_and_no_more(sentence, conflict):
+    assert surface_conflict(sentence, "A fuse melts after two seconds.") == conflict
+
+
+def test_judged_pairs_keep_choosing_and_measuring_apart():
+    """Sentences name passages and queries that there are; no query is in both parts."""
+    path = data_dir() / "citations" / "pairs.jsonl"
+    pairs = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    course = load_collection("course")
+    assert len({pair["id"] for pair in pairs}) == len(pairs) == 223
+    parts = {"choose": set(), "measure": set()}
+    for pair in pairs:
+        parts[pair["part"]].add(pair["query"])
+        assert pair["passage"] in course.docs and pair["query"] in course.queries
+        assert pair["label"] in ("supported", "contradicted", "not stated")
+        if pair["source"] == "claim":
+            assert pair["sentence"] == course.queries[pair["query"]]
+    assert not parts["choose"] & parts["measure"]
+    assert parts["measure"] <= set(course.split("test"))
+    assert sum(pair["part"] == "measure" for pair in pairs) == 124
+
+
+@pytest.mark.parametrize("model", ["all-mpnet-base-v2", "all-MiniLM-L6-v2"])
+def test_stored_citation_rates_follow_from_the_stored_scores(model):
+    path = data_dir() / "citations" / "pairs.jsonl"
+    pairs = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    path = data_dir() / "results" / "citations.json"
+    table = json.loads(path.read_text(encoding="utf-8"))["models"][model]
+    for label in ("supported", "contradicted", "not stated"):
+        cited = [
+            score >= rag.SUPPORT
+            for pair, score in zip(pairs, table["scores"], strict=True)
+            if pair["part"] == "measure" and pair["label"] == label
+        ]
+        cell = table[label][f"cited at {rag.SUPPORT}"]
+        assert cell["number"] == len(cited)
+        assert cell["share"] == pytest.approx(np.mean(cited), abs=1e-3)
+        assert cell["low"] <= cell["share"] <= cell["high"]
 
 
 def test_every_mode_answers_over_http_from_the_corpus(light):

@@ -27,6 +27,10 @@ COMMANDS = {  # what a command does: its arguments
         "--to": {"required": True, "metavar": "INDEX"},
         "--sync": {"action": "store_true"},
         "--tokens": {"choices": ["states", "full"]},
+        "--precision": {
+            "choices": ["auto", "fp32", "bf16", "int8"],
+            "default": "auto",
+        },
     },
     engine_commands.bulk: {
         "paths": {"nargs": "+", "metavar": "PATH"},
@@ -49,6 +53,7 @@ COMMANDS = {  # what a command does: its arguments
     commands.models: {"name": {"nargs": "?"}},
     commands.reset: {"lesson": {}, "--exercise": {"action": "store_true"}},
     commands.audit: {"collection": {"nargs": "?", "default": "course"}},
+    commands.export: {"--edge": {"required": True, "metavar": "FOLDER"}},
     commands.serve: {
         "--host": {"default": "127.0.0.1"},
         "--port": {"type": int, "default": 8000},
@@ -76,10 +81,13 @@ HELP = {
     "--to": "a folder of its own, or the address of a server; made if it is not there",
     "--sync": "also delete from the index what is in these files and folders no more",
     "--tokens": "keep tokens as states (default), or as whole vectors",
+    "--precision": "of the embedder: auto (default) is bf16 where the processor has "
+    "instructions for it, else fp32; int8 is fast, and exported once",
     "ids": "of documents, or of single passages (document#n)",
     "--qrels": "judgements in BEIR's layout: query, document, grade, tabs between",
     "--queries": "queries.jsonl (default: the one beside or above the judgements)",
     "--workers": "default: one for each graphics card, or else for each core",
+    "--edge": "a new folder, for machines with NumPy, onnxruntime and tokenizers",
     "--address": "of a running Ray cluster (default: start one here)",
 }
 

@@ -9,10 +9,9 @@ import importlib
 import qrr_lib
 from qrr_lib import course, encode, learn, rank
 from qrr_lib.course import engine_commands
-from qrr_lib.course.lines import printable
 from qrr_lib.course.reset import reset as restore
 from qrr_lib.embed import model_spec
-from qrr_lib.files import say
+from qrr_lib.files import printable, say
 
 MODES = {
     "hybrid": "words and vectors find; words, cosine and token states order",
@@ -92,6 +91,16 @@ def audit(args) -> int:
     queries
     """
     print(printable(str(learn.audit(qrr_lib.load_collection(args.collection)))))
+    return 0
+
+
+def export(args) -> int:
+    """a folder that reranks without PyTorch: embedder, map, a script (lesson 04)"""
+    from qrr_lib.serve import export_edge
+
+    folder = export_edge(args.edge)
+    size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+    print(f'{folder}: {size:.0f} MB. Try: python rerank.py "a question" lines.txt')
     return 0
 
 

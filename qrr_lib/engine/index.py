@@ -11,6 +11,7 @@ from qrr_lib.embed.collection import Document
 from qrr_lib.engine.about import (
     ABOUT,
     about_point,
+    as_made,
     check_same,
     kept_scorer,
     new_about,
@@ -63,6 +64,7 @@ class Index(Finder):
     def open(cls, place, embedder, scorer: Scorer | None = None) -> Index:
         """Open an index; `scorer` is only needed if its angle source could not be kept.
 
+        An index made in int8 is asked and filled in int8, which is said.
         FileNotFoundError if there is none, ValueError if it belongs to another model or
         map.
         """
@@ -70,6 +72,7 @@ class Index(Finder):
         try:
             about = read_about(place, store)
             check_same(place, about, {"model": embedder.name})
+            embedder = as_made(about, embedder)
             kind = tokens_named(about["tokens"], embedder, scorer or kept_scorer(about))
             check_same(place, about, kind.belongs_to())
         except Exception:
