@@ -168,8 +168,8 @@ class Reranker(IndexedDocuments):
         together; texts are returned.
         """
         texts = [text for query, documents in asked for text in (query, *documents)]
-        encoded = self.scorer.encode_texts(self.embedder, texts, progress=False)
-        (vectors, states), ranked, start = encoded, [], 0
+        vectors, states = self.scorer.encode_texts(self.embedder, texts)
+        ranked, start = [], 0
         for query, documents in asked:
             own = slice(start, start := start + 1 + len(documents))
             ranked.append(self._ranked(query, documents, vectors[own], states[own]))
