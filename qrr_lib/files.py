@@ -137,10 +137,16 @@ def is_alive(process: int) -> bool:
 
 
 def say(message: str) -> None:
-    """Print a progress line to stderr in characters that every console can show."""
-    encoding = sys.stderr.encoding or "ascii"
-    shown = message.encode(encoding, "replace").decode(encoding)
-    print(shown, file=sys.stderr, flush=True)
+    """Print a progress line to stderr."""
+    print(printable(message, sys.stderr), file=sys.stderr, flush=True)
+
+
+def printable(text: str, stream=None) -> str:
+    """The text in characters that a stream, standard output if None, can show; "?" for
+    the others.
+    """
+    encoding = getattr(stream or sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)
 
 
 def write_tensors(

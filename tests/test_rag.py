@@ -181,6 +181,24 @@ def test_judged_pairs_keep_choosing_and_measuring_apart():
     assert sum(pair["part"] == "measure" for pair in pairs) == 124
 
 
+@pytest.mark.parametrize("model", ["all-mpnet-base-v2", "all-MiniLM-L6-v2"])
+def test_stored_citation_rates_follow_from_the_stored_scores(model):
+    path = data_dir() / "citations" / "pairs.jsonl"
+    pairs = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    path = data_dir() / "results" / "citations.json"
+    table = json.loads(path.read_text(encoding="utf-8"))["models"][model]
+    for label in ("supported", "contradicted", "not stated"):
+        cited = [
+            score >= rag.SUPPORT
+            for pair, score in zip(pairs, table["scores"], strict=True)
+            if pair["part"] == "measure" and pair["label"] == label
+        ]
+        cell = table[label][f"cited at {rag.SUPPORT}"]
+        assert cell["number"] == len(cited)
+        assert cell["share"] == pytest.approx(np.mean(cited), abs=1e-3)
+        assert cell["low"] <= cell["share"] <= cell["high"]
+
+
 def test_every_mode_answers_over_http_from_the_corpus(light):
     """The course's own service: all three modes give the order of their reranker."""
     from qrr_lib.serve.server import running

@@ -9,10 +9,9 @@ import importlib
 import qrr_lib
 from qrr_lib import course, encode, learn, rank
 from qrr_lib.course import engine_commands
-from qrr_lib.course.lines import printable
 from qrr_lib.course.reset import reset as restore
 from qrr_lib.embed import model_spec
-from qrr_lib.files import say
+from qrr_lib.files import printable, say
 
 MODES = {
     "hybrid": "words and vectors find; words, cosine and token states order",

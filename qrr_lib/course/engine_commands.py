@@ -9,12 +9,11 @@ from pathlib import Path
 import qrr_lib
 from qrr_lib import engine
 from qrr_lib.course.judgements import rankings
-from qrr_lib.course.lines import printable
 from qrr_lib.course.loading import Loading
 from qrr_lib.embed.collection import read_qrels, read_queries
 from qrr_lib.engine.passages import split_id
 from qrr_lib.engine.readers import find_files
-from qrr_lib.files import say
+from qrr_lib.files import printable, say
 
 MEASURES = ["nDCG@10", "RR@10", "R@100"]
 PARTLY = 3  # exit code: done, but something was left out

@@ -145,12 +145,13 @@ def word_numbers(texts: list[str], stem: bool = True) -> list[list[int]]:
     """Words of every text, each by a number that is the same on every machine; no
     English stop words, and stems in place of words.
     """
-    import bm25s
     import Stemmer
+    from bm25s.tokenization import Tokenizer
 
     stemmer = Stemmer.Stemmer("english") if stem else None
-    options = {"stopwords": "en", "stemmer": stemmer, "show_progress": False}
-    found = bm25s.tokenize(texts, return_ids=False, **options)
+    tokenizer = Tokenizer(stopwords="en", stemmer=stemmer)
+    options = {"update_vocab": True, "show_progress": False, "return_as": "string"}
+    found = tokenizer.tokenize(texts, allow_empty=False, **options)
     return [[zlib.crc32(word.encode()) for word in words] for words in found]
 
 
