@@ -1,7 +1,7 @@
 """One line of a report: OK, FAIL, or what is missing and how to get it (lesson 00)."""
 
+import os
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
 from qrr_lib.files import cache_dir, project_dir
@@ -36,7 +36,7 @@ def without_paths(text: str) -> str:
     places = {
         str(cache_dir()): "<cache folder>",
         str(project_dir()): "<course folder>",
-        str(Path.home()): "~",
+        os.path.expanduser("~"): "~",
     }
     for place in sorted(places, key=len, reverse=True):
         if len(place) > 1:

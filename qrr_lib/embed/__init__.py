@@ -1,7 +1,7 @@
 """Texts become vectors (lesson 01).
 
-collection: judged texts · models, finder: which weights, and where they come from ·
-embedder, cache: each text is paid for once
+rows: tables in files · collection: judged texts · models, finder: which weights, and
+where they come from · embedder, cache: each text is paid for once
 """
 
 from qrr_lib.lazy import lazy_names

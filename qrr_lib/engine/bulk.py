@@ -15,14 +15,14 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from qrr_lib.embed.rows import TABLES, kind_of
 from qrr_lib.engine.extra import EngineError, package
-from qrr_lib.engine.formats import TABLES
 from qrr_lib.engine.index import Index
 from qrr_lib.engine.parts import part_about, write_part
 from qrr_lib.engine.passage import Passage, digest, payload_of
 from qrr_lib.engine.passages import cut, stale, word_pieces
 from qrr_lib.engine.places import is_address
-from qrr_lib.engine.readers import kind_of, most_documents, read_documents
+from qrr_lib.engine.readers import most_documents, read_documents
 from qrr_lib.engine.tokens import tokens_named
 
 ROWS = 1000  # documents in a task

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qrr_lib.checks import checked_queries, whole_number
+from qrr_lib.checks import checked_queries, listed, whole_number
 from qrr_lib.engine.about import ABOUT
 from qrr_lib.engine.passage import Point, check_condition, is_number, unpacked
 from qrr_lib.rank.maxsim import TokenRarity
@@ -72,7 +72,7 @@ class Finder:
         """The best k passages by the mixed score (fewer if fewer are found): a list of
         `Hit` that a notebook shows as a table.
         """
-        most = max(whole_number("k", k), candidates)
+        most = max(whole_number("k", k), whole_number("candidates", candidates))
         found, payloads = self._candidates({"": query}, most, where, SHOWN)
         return best_hits(found, payloads, self.weights, k)
 
@@ -90,7 +90,7 @@ class Finder:
     def _candidates(self, queries: Mapping[str, str], k: int, where, keep=()):
         """The same, and {passage id: payload of the fields in `keep`}."""
         texts = checked_queries(queries)
-        where = [check_condition(one) for one in where or []]
+        where = [check_condition(one) for one in listed("where", where or [])]
         for field, _, value in where:
             self._index_field(field, value)
         (vectors, states), words = self.kind.encode(texts), word_numbers(texts)

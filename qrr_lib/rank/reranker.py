@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from qrr_lib.checks import checked_queries, whole_number
-from qrr_lib.embed.collection import Collection, check_ids, documents_of, ids_and_texts
+from qrr_lib.checks import check_ids, checked_queries, checked_texts, whole_number
+from qrr_lib.embed.collection import Collection, documents_of, ids_and_texts
 from qrr_lib.rank.explain import TokenMatch, matches
 from qrr_lib.rank.first_stage import FaissRetriever
 from qrr_lib.rank.indexed import IndexedDocuments
@@ -82,12 +82,19 @@ class Reranker(IndexedDocuments):
         self.weights = checked_alpha(value)
 
     def index(
-        self, collection: Collection | Mapping[str, str], progress: bool | None = None
+        self,
+        collection: Collection | Mapping[str, str],
+        progress: bool | None = None,
+        skip_empty: bool = False,
     ) -> Reranker:
         """Embed, encode and index documents, in memory; a Collection, or a mapping {id:
         text}. (`qrr_lib.engine.Index` keeps them on disk.) Returns self.
+
+        ValueError names a document without text; `skip_empty` leaves such documents
+        out, and lists them on stderr.
         """
-        ids, texts = ids_and_texts(collection)
+        self.check_first_stage()
+        ids, texts = ids_and_texts(collection, skip_empty)
         check_ids(ids, self.doc_ids)  # now: embedding takes long
         scorer, seen = self.scorer.fitted(self.embedder, texts)
         vectors, states = zip(*scorer.blocks(self.embedder, texts, progress, seen))
@@ -107,6 +114,8 @@ class Reranker(IndexedDocuments):
         run from elsewhere; `read_run` reads a file): no document is encoded again.
         """
         texts = checked_queries(queries)
+        if not self.doc_ids:
+            raise ValueError("nothing is indexed here: call .index(documents) first")
         vectors, asked = self.scorer.encode_texts(self.embedder, texts)
         if given is None:
             found = self.first_stage.find(vectors, texts, k)
@@ -160,6 +169,10 @@ class Reranker(IndexedDocuments):
         Returns a list of {"corpus_id": position in `documents`, "score": mixed score},
         best first, with "text" if `return_documents`; the best `top_k` of them.
         """
+        [query] = checked_queries({"": query})
+        documents = checked_texts(documents, name="document")
+        if top_k is not None:
+            whole_number("top_k", top_k)
         texts = [query, *documents]
         vectors, states = self.scorer.encode_texts(self.embedder, texts)
         cosine = vectors[1:] @ vectors[0]

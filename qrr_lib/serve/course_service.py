@@ -6,7 +6,7 @@ from qrr_lib.embed.collection import load_collection
 from qrr_lib.embed.embedder import TextEmbedder
 from qrr_lib.encode.angles import course_head
 from qrr_lib.encode.qubit_map import QubitMap
-from qrr_lib.files import setting
+from qrr_lib.files import secret
 from qrr_lib.rank.reranker import Reranker
 from qrr_lib.rank.scorer import Scorer
 from qrr_lib.rank.union import Union
@@ -57,7 +57,7 @@ def serve(host: str = "127.0.0.1", port: int = 8000, model: str | None = None) -
     app = create_app(
         modes,
         texts,
-        setting("QRR_TOKEN"),
+        secret("QRR_TOKEN"),
         hosts=hosts_of(host),
         notes=notes,
     )

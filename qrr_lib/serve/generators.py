@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from qrr_lib.embed.models import ModelNotFoundError
-from qrr_lib.files import say, setting
+from qrr_lib.files import is_local, say, secret, setting
 from qrr_lib.serve.passages import Passage, chat, split_sentences
 from qrr_lib.serve.small_model import SmallModel
 
@@ -20,8 +20,8 @@ class ServedModel:
     """Any server with OpenAI's `/chat/completions`; the key is read from QRR_LLM_KEY
     and goes nowhere else.
 
-    `timeout` is in seconds. Where the server refuses, is silent or is not there, httpx
-    raises its HTTPError.
+    `timeout` is in seconds. ConnectionError where the server refuses, is silent, is not
+    there, or sends something else. No proxy stands before this machine's own addresses.
     """
 
     url: str
@@ -43,12 +43,22 @@ class ServedModel:
             "temperature": 0,
             "max_tokens": self.max_new_tokens,
         }
-        key = setting("QRR_LLM_KEY")
+        key = secret("QRR_LLM_KEY")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         url = self.url.rstrip("/") + "/chat/completions"
-        answer = httpx.post(url, json=body, headers=headers, timeout=self.timeout)
-        answer.raise_for_status()
-        return answer.json()["choices"][0]["message"]["content"].strip()
+        options = {"timeout": self.timeout, "trust_env": not is_local(url)}
+        try:
+            answer = httpx.post(url, json=body, headers=headers, **options)
+            answer.raise_for_status()
+            return answer.json()["choices"][0]["message"]["content"].strip()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        except (ValueError, LookupError, TypeError, AttributeError):
+            why = f"it sent no chat completion, but {answer.text[:80]!r}"
+        raise ConnectionError(
+            f"the language model at {self.url} did not answer ({why}): are QRR_LLM_URL "
+            "and QRR_LLM_MODEL right?"
+        )
 
 
 @dataclass

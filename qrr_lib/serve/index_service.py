@@ -16,7 +16,7 @@ from qrr_lib.embed.embedder import TextEmbedder
 from qrr_lib.engine.index import Index
 from qrr_lib.engine.passage import Passage, condition
 from qrr_lib.engine.passages import cut, split_id, word_pieces
-from qrr_lib.files import setting
+from qrr_lib.files import secret
 from qrr_lib.rank.mix import checked_weights
 from qrr_lib.rank.reranker import Reranker
 from qrr_lib.serve import shapes
@@ -194,5 +194,5 @@ def serve(place: str, host: str = "127.0.0.1", port: int = 8000) -> None:
     A token is read from the environment variable QRR_TOKEN.
     """
     with Index.open(place, TextEmbedder(cache=False)) as index:
-        app = index_app(index, setting("QRR_TOKEN"), hosts=hosts_of(host))
+        app = index_app(index, secret("QRR_TOKEN"), hosts=hosts_of(host))
         uvicorn.run(app, host=host, port=port, timeout_graceful_shutdown=10)
