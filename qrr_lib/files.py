@@ -45,6 +45,7 @@ def setting(name: str) -> str | None:
     | QRR_CACHE_DIR | folder for models and cached embeddings | files |
     | QRR_DATA_DIR | folder of the course's data | files |
     | QRR_TOKEN | bearer token that the service asks for | serve |
+    | QRR_CORS_ORIGINS | web sites whose pages may ask the service | serve |
     | QRR_ENGINE_KEY | API key of a Qdrant server | engine |
     | QRR_LLM_URL, QRR_LLM_MODEL, QRR_LLM_KEY | a language model's server | serve |
     """

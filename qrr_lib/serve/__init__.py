@@ -1,8 +1,8 @@
 """A head in other forms, the reranker behind HTTP, answers from passages (lessons 04
 and 13).
 
-export, measure · shapes, gate, service, server, course_service, index_service ·
-passages, generators, small_model, citing, rag
+export, measure · shapes, clients, gate, service, server, course_service,
+index_service · passages, generators, small_model, citing, rag
 """
 
 from qrr_lib.lazy import lazy_names

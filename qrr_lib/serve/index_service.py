@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import HTTPException
 from pydantic import BaseModel, Field
 
+from qrr_lib.checks import is_unicode
 from qrr_lib.embed.embedder import TextEmbedder
 from qrr_lib.engine.index import Index
 from qrr_lib.engine.passage import Passage, condition
@@ -20,7 +21,7 @@ from qrr_lib.files import secret
 from qrr_lib.rank.mix import checked_weights
 from qrr_lib.rank.reranker import Reranker
 from qrr_lib.serve import shapes
-from qrr_lib.serve.service import ERRORS, RerankService, app_of, hosts_of, is_unicode
+from qrr_lib.serve.service import ERRORS, RerankService, app_of, hosts_of
 
 NAME = "index"  # of the one mode
 AT_ONCE = 100  # passages of a document that are looked for at once
@@ -31,7 +32,7 @@ Key = Annotated[str, Field(pattern=r"\S")]
 class IndexSearch(shapes.SearchRequest):
     """A question; `where` are conditions such as "year>2000", all to be fulfilled."""
 
-    where: list[str] = Field([], max_length=20)
+    where: list[str] | None = Field(None, max_length=20)
 
 
 class FoundPassage(shapes.Found):
@@ -103,8 +104,8 @@ class IndexService(RerankService):
         self.check(request.query, [])
 
         def task():
-            where = [condition(one) for one in request.where]
-            most = (request.top_n, where, request.candidates)
+            where = [condition(one) for one in request.where or []]
+            most = (request.top_n or 10, where, request.candidates or 50)
             return self.index.search(request.query, *most)
 
         hits, seconds = await self.turns.run(task)
@@ -146,7 +147,7 @@ class IndexService(RerankService):
     def _upsert(self, documents: list[NewDocument]) -> dict:
         passages, deleted = [], 0
         for one in documents:
-            if not is_unicode(one.title + one.text):
+            if not is_unicode(one.id + one.title + one.text + one.source):
                 raise ValueError("a document holds half a character")
             whole = Passage(one.id, one.title, one.text, one.source, one.fields)
             passages += cut(whole, *self.pieces)

@@ -3,8 +3,10 @@
 POST /rerank (also /v1/rerank, /v2/rerank)
                               Cohere's and Jina's shape, or that of
                               text-embeddings-inference
+POST /infinity/rerank         the same, documents in the answer as plain text
 POST /search                  the indexed corpus
-GET  /health, /info, /docs    is it up; what it is; the OpenAPI page
+GET  /health, /info, /v1/models, /docs
+                              is it up; what it is; its modes; the OpenAPI page
 """
 
 import uuid
@@ -17,15 +19,17 @@ from fastapi.responses import JSONResponse
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from qrr_lib import __version__
+from qrr_lib.checks import is_unicode
 from qrr_lib.rank.reranker import Reranker
 from qrr_lib.serve import shapes
+from qrr_lib.serve.clients import add_clients, tei_info
 from qrr_lib.serve.gate import Gate, Turns
 
 TITLE = "qrr: quantum-inspired reranking"
 MEANINGS = {
     400: "The body is no JSON",
     401: "No or a wrong bearer token",
-    404: "No such mode, or no corpus",
+    404: "No corpus",
     413: "Body too large",
     422: "The request does not have one of the shapes, or breaks a limit",
     429: "Too many requests are waiting: see Retry-After",
@@ -40,6 +44,7 @@ def create_app(
     limits: shapes.Limits | None = None,
     hosts: tuple[str, ...] = ("*",),
     notes: Mapping[str, str] | None = None,
+    origins: tuple[str, ...] | None = None,
 ) -> FastAPI:
     """Make the service around rerankers that are ready.
 
@@ -55,23 +60,36 @@ def create_app(
     hosts : tuple of str
         Names by which the service may be addressed (the Host header); "*" allows any.
     notes : {mode: sentence} for /info.
+    origins : tuple of str or None
+        Web sites whose pages may ask ("https://example.org"); None takes those in
+        QRR_CORS_ORIGINS, none if it is not set.
     """
     limits = limits or shapes.Limits()
     service = RerankService(modes, texts or {}, limits, notes or {})
-    return app_of(service, token, hosts)
+    return app_of(service, token, hosts, origins)
 
 
-def app_of(service: "RerankService", token: str | None, hosts: tuple[str, ...]):
-    """Put a service behind its addresses; `token` and `hosts` as in `create_app`."""
+def app_of(
+    service: "RerankService",
+    token: str | None,
+    hosts: tuple[str, ...],
+    origins: tuple[str, ...] | None = None,
+):
+    """Put a service behind its addresses; arguments as in `create_app`."""
     app = FastAPI(title=TITLE, version=__version__, lifespan=service.turns.lifespan)
     app.add_middleware(Gate, token=token, body_bytes=service.limits.body_bytes)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.post("/rerank", responses=ERRORS)(service.rerank)
-    app.post("/v1/rerank", include_in_schema=False)(service.rerank)
-    app.post("/v2/rerank", include_in_schema=False)(service.rerank)
-    app.post("/search", responses=ERRORS)(service.search)
+    add_clients(app, service, origins)
+    said = {"responses": ERRORS, "response_model_exclude_none": True}
+    hidden = {"include_in_schema": False, "response_model_exclude_none": True}
+    app.post("/rerank", **said)(service.rerank)
+    app.post("/v1/rerank", **hidden)(service.rerank)
+    app.post("/v2/rerank", **hidden)(service.rerank)
+    app.post("/infinity/rerank", **said)(service.rerank_plain)
+    app.post("/search", **said)(service.search)
     app.get("/health")(service.health)
+    app.head("/health", include_in_schema=False)(service.health)
     app.get("/info", responses={401: ERRORS[401]})(service.info)
     return app
 
@@ -95,21 +113,29 @@ class RerankService:
         self, request: Annotated[shapes.AnyRequest, Body()]
     ) -> shapes.RerankResponse | list[shapes.TextScore]:
         """Order the documents of the request, best first."""
+        return await self._rerank(request)
+
+    async def rerank_plain(
+        self, request: shapes.RerankRequest
+    ) -> shapes.RerankResponse:
+        """The same in the shape of infinity: a document in an answer is its text."""
+        return await self._rerank(request, plain=True)
+
+    async def _rerank(self, request, plain: bool = False):
         name, mode = self.mode(request.model)
-        query, texts = request.query, request.texts
-        self.check(query, texts)
+        query, texts = request.query, shapes.filled(request.texts)
+        self.check(query, request.texts)
 
         def task() -> list[dict]:
-            if not request.truncate:
+            if request.truncate is False:
                 check_length(mode.embedder, [query, *texts])
             return mode.rank(query, texts, return_documents=True)
 
         ranked, seconds = await self.turns.run(task)
         about = {"mode": name, "documents": len(texts), "seconds": round(seconds, 4)}
-        results = request.results(ranked, mode.alpha)
         if isinstance(request, shapes.TextsRequest):
-            return results
-        return shapes.RerankResponse(id=str(uuid.uuid4()), results=results, meta=about)
+            return request.results(ranked, mode.alpha)
+        return request.answer(ranked, mode.alpha, about, plain)
 
     async def search(self, request: shapes.SearchRequest) -> shapes.SearchResponse:
         """Answer from the indexed corpus."""
@@ -119,7 +145,7 @@ class RerankService:
             )
         name, mode = self.mode(request.model)
         self.check(request.query, [])
-        asked = (request.query, request.top_n, request.candidates)
+        asked = (request.query, request.top_n or 10, request.candidates or 50)
         found, seconds = await self.turns.run(mode.search, *asked)
         results = [
             shapes.Found(
@@ -151,15 +177,13 @@ class RerankService:
             "modes": modes,
             "documents_indexed": len(self.texts),
             "limits": self.limits,
-        }
+        } | tei_info(self.modes[self.default].embedder.name, self.limits)
 
     def mode(self, name: str | None) -> tuple[str, Reranker]:
-        """(name, reranker) of a request; HTTPException 404 for an unknown name."""
-        name = self.default if name is None else name
-        if name not in self.modes:
-            raise HTTPException(
-                404, f"no model of that name here; there is {', '.join(self.modes)}"
-            )
+        """(name, reranker) that answers a request: what it names, or the default one
+        for a name of another service, which clients send by themselves.
+        """
+        name = name if name in self.modes else self.default
         return name, self.modes[name]
 
     def check(self, query: str, documents: list[str]) -> None:
@@ -167,10 +191,12 @@ class RerankService:
         most, longest = self.limits.documents, self.limits.characters
         if len(documents) > most:
             raise HTTPException(422, f"{len(documents)} documents; the limit is {most}")
+        if not query.strip():
+            raise HTTPException(422, "the query is empty")
+        if documents and not shapes.filled(documents):
+            raise HTTPException(422, "all documents are empty")
         for i, text in enumerate([query, *documents]):
             name = f"document {i - 1}" if i else "the query"
-            if not text.strip():
-                raise HTTPException(422, f"{name} is empty")
             if not is_unicode(text):
                 raise HTTPException(422, f"{name} holds half a character")
             if len(text) > longest:
@@ -184,11 +210,6 @@ async def _invalid(request: Request, error: RequestValidationError) -> JSONRespo
     lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:10]]
     plain = [line.encode("ascii", "replace").decode() for line in lines]
     return JSONResponse({"detail": plain}, 422)
-
-
-def is_unicode(text: str) -> bool:
-    """False for a text with half a surrogate pair: JSON can hold it, UTF-8 can't."""
-    return text == text.encode("utf-8", "replace").decode()
 
 
 def check_length(embedder, texts: list[str]) -> None:
