@@ -50,8 +50,9 @@ def per_query(
         for row in ir_measures.iter_calc(todo, judged, ranked) if todo else ():
             for name in (name for name, one in asked.items() if one == row.measure):
                 values[name][query_ids[int(row.query_id)]] = float(row.value)
-    except RuntimeError as error:  # ir_measures has no program for it here
-        raise ValueError(f"{measures!r} cannot be computed here: {error}") from None
+    except Exception as error:  # ir_measures raises all kinds for wrong parameters
+        why = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{', '.join(asked)} cannot be computed ({why})") from None
     return values
 
 
