@@ -19,7 +19,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install $(if $(TORCH_IND
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lab slides classroom rehearsal bench bench-faiss bench-corpus bench-quality bench-tokens bench-compare bench-shots bench-service bench-rag bench-engine measure format lint clean
+.PHONY: help demo test test-all lab slides classroom rehearsal faults bench bench-faiss bench-corpus bench-quality bench-tokens bench-compare bench-shots bench-service bench-rag bench-engine measure format lint clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | sort
@@ -75,8 +75,12 @@ classroom: $(VENV)/installed-test ## one folder that installs the course without
 rehearsal: $(VENV)/installed-test ## Binder on this machine: clean copy, one core, 2 GB, every lesson in light mode
 	$(BIN)/python tools/rehearsal.py
 
+faults: $(VENV)/installed-test ## kills, flipped bits, full disks, slow clients: one table of trials (about ten minutes)
+	@$(BIN)/qrr models && $(BIN)/qrr models all-MiniLM-L6-v2
+	cd tests && ../$(BIN)/python -m faults.campaign
+
 bench: $(VENV)/installed-test ## states per second of every framework, side by side, and gradients (some minutes; wants a quiet machine)
-	$(BIN)/python -m tools.bench.states --threads 1
+	$(BIN)/python -m tools.bench.states
 	$(BIN)/python -m tools.bench.states_profile
 	$(BIN)/python -m tools.bench.gradients
 

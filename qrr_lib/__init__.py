@@ -36,9 +36,8 @@ __getattr__, __dir__, __all__ = lazy_names(
         "TokenMatch Union evaluate max_sim per_query",
         "learn": "Comparison TrainingResult compare train_head",
         "shots": "depolarise estimate_variance measure_pairs measure_pairs_pennylane "
-        "misread noisy_device order_agreement qubit_fidelities same_order "
-        "sample_fidelity sample_local_fidelity shot_order shots_for_gap "
-        "spend_by_halving spend_evenly",
+        "misread order_agreement qubit_fidelities same_order sample_fidelity "
+        "shot_order shots_for_gap spend_by_halving",
         "serve": "OnnxAngles RagPipeline cite export_onnx interleaved_times make_citer "
         "pack predict_in_batches quantize_onnx ranking_error",
     },

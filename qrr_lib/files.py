@@ -6,9 +6,12 @@ has set already wins.
 """
 
 import contextlib
+import hashlib
 import ipaddress
+import json
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,43 +142,142 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it into place only if the block
     succeeds.
 
-    A kill in mid-write leaves the old file whole and at worst a `.partial-…` file
-    beside it.
+    A kill or a power cut in mid-write leaves the old file whole: the new one is on the
+    disk before it takes the name. What a killed process left beside it, a
+    `.….partial-…` file, is removed by the next one that writes `path` (not on Windows).
     """
     path = path_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    mark = f".partial-{os.urandom(4).hex()}"
-    partial = path.with_name(f".{path.name}{mark}{path.suffix}")
+    begun = f".{path.name}.partial-"
+    pattern = rf"{re.escape(begun)}(\d+)-[0-9a-f]{{8}}{re.escape(path.suffix)}"
+    for other in path.parent.iterdir():
+        named = re.fullmatch(pattern, other.name)
+        if named and not is_alive(int(named[1])):
+            other.unlink(missing_ok=True)
+    mark = f"{os.getpid()}-{os.urandom(4).hex()}"
+    partial = path.with_name(f"{begun}{mark}{path.suffix}")
     partial.touch()
     usual = partial.stat().st_mode
     try:
         yield partial
         partial.chmod(usual)  # some writers (safetensors) make private files
+        to_disk(partial)
         os.replace(partial, path)
+        with contextlib.suppress(OSError):  # not every system can do it for a folder
+            to_disk(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
 
+def to_disk(path: Path) -> None:
+    """Return when a file, or a folder's list of names, is on the disk."""
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def is_alive(process: int) -> bool:
+    """Is there a process of this number? Windows cannot be asked: True."""
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # another user's; no number of a process
+        return True
+    return True
+
+
 def say(message: str) -> None:
-    """Print a progress line to stderr in characters that every console can show."""
-    encoding = sys.stderr.encoding or "ascii"
-    shown = message.encode(encoding, "replace").decode(encoding)
-    print(shown, file=sys.stderr, flush=True)
+    """Print a progress line to stderr."""
+    print(printable(message, sys.stderr), file=sys.stderr, flush=True)
 
 
-def read_tensors(path: str | os.PathLike) -> tuple[dict[str, str], dict]:
+def printable(text: str, stream=None) -> str:
+    """The text in characters that a stream, standard output if None, can show; "?" for
+    the others.
+    """
+    encoding = getattr(stream or sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)
+
+
+def write_tensors(
+    path: str | os.PathLike, tensors: dict, about: dict[str, str]
+) -> None:
+    """Write tensors and what is to be said about them to one safetensors file,
+    atomically, with a checksum of all of it; OSError where that fails.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    checksum = {"sha256": tensors_digest(tensors, about)}
+    with atomic_path(path) as partial:
+        try:
+            save_file(tensors, partial, about | checksum)
+        except SafetensorError as error:  # no room, most likely
+            raise OSError(f"{path} could not be written: {error}") from None
+
+
+def read_tensors(
+    path: str | os.PathLike, checksum: bool = True
+) -> tuple[dict[str, str], dict]:
     """Read a safetensors file: (metadata, {name: tensor}).
 
-    FileNotFoundError if there is none, ValueError if it cannot be read.
+    FileNotFoundError if there is none, ValueError if it cannot be read, or is not what
+    `write_tensors` wrote (without `checksum`, any such file is read).
     """
     from safetensors import safe_open
 
     try:
         with safe_open(os.fspath(path_of(path)), framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-            return file.metadata() or {}, tensors
+            about = file.metadata() or {}
     except FileNotFoundError:
         raise
     except Exception as error:
         message = f"{path} is not a readable safetensors file ({error})"
         raise ValueError(message) from None
+    if checksum and about.pop("sha256", None) != tensors_digest(tensors, about):
+        raise ValueError(
+            f"{path} is damaged or was changed: its checksum does not match; make it "
+            "again"
+        )
+    return about, tensors
+
+
+def tensors_digest(tensors: dict, about: dict[str, str]) -> str:
+    """SHA-256 of tensors, their names, types and shapes, and what is said about
+    them.
+    """
+    import torch
+
+    digest = hashlib.sha256(json.dumps(sorted(about.items())).encode())
+    for name, tensor in sorted(tensors.items()):
+        shape = json.dumps([name, f"{tensor.dtype}", tensor.shape])
+        digest.update(shape.encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def read_arrays(path: str | os.PathLike) -> dict:
+    """Read an archive of NumPy arrays (.npz), whole: {name: array}.
+
+    FileNotFoundError if there is none, ValueError if it is damaged (its members carry
+    checksums).
+    """
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # of zipfile, zlib, struct, NumPy's header
+        raise ValueError(
+            f"{path} is damaged ({error}): bring back what came with the course (`git "
+            "restore data`)"
+        ) from None

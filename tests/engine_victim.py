@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import os
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 from test_engine import passages, toy_map
 from test_tokens import ToyTokens
 
-from qrr_lib import Scorer
+import qrr_lib
+from qrr_lib import Scorer, TextEmbedder
+from qrr_lib.course import cli
 from qrr_lib.engine import Index, Passage
 
 COUNT = 1200
@@ -44,9 +49,27 @@ def make(folder: Path) -> None:
         index.add(before())
 
 
+@functools.cache
+def light() -> TextEmbedder:
+    """The light model, loaded once, before a process is forked; and what else a
+    command imports.
+    """
+    for name in ("bm25s", "Stemmer", "qdrant_edge", "tqdm"):
+        importlib.import_module(name)
+    return TextEmbedder("all-MiniLM-L6-v2", cache=False)
+
+
 def work(job: str, folder: str, acknowledged: str) -> None:
     """Do a job; a line is written for all that is acknowledged."""
     with open(acknowledged, "a", encoding="utf-8", buffering=1) as lines:
+        if job.startswith("qrr "):
+            os.chdir(folder)
+            qrr_lib.TextEmbedder = lambda **_: light()
+            print("begun", file=lines)
+            with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+                cli.main(job.split()[1:])
+            print("done", file=lines)
+            return
         if job == "create":
             make(Path(folder))
         with Index.open(folder, ToyTokens()) as index:
@@ -68,6 +91,8 @@ def serve() -> None:
     before any index was opened; say its number, and reap it at the next line.
     """
     for line in sys.stdin:
+        if json.loads(line)[0].startswith("qrr "):
+            light()
         number = os.fork()
         if number == 0:
             work(*json.loads(line))

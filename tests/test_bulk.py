@@ -18,10 +18,11 @@ from test_engine import scores
 import qrr_lib
 from qrr_lib import TextEmbedder
 from qrr_lib.course import cli
-from qrr_lib.engine import EngineError, Index, bulk
-from qrr_lib.engine.bulk import Worker, load_in_bulk, tasks_of
+from qrr_lib.engine import EngineError, Index, Passage, bulk
+from qrr_lib.engine.bulk import Worker, grouped, load_in_bulk
 from qrr_lib.engine.parts import part_about, read_part
-from qrr_lib.engine.readers import find_files
+from qrr_lib.engine.passages import split_id, word_pieces
+from qrr_lib.engine.readers import find_files, read_documents
 
 pytest.importorskip("qdrant_edge")
 pytest.importorskip("pyarrow")
@@ -57,19 +58,20 @@ def write(path: Path, text: str) -> None:
 
 @pytest.fixture
 def here(monkeypatch, embedder):
-    """Tasks are done in this process, by two workers in turn; function: files of a
+    """Groups are done in this process, by two workers in turn; function: files of a
     folder → what `load_in_bulk` returns.
     """
 
-    def on_ray(tasks, arguments, *_):
+    def on_ray(groups, arguments, *_):
         two = [Worker(*arguments), Worker(*arguments)]
-        return [two[i % 2].do(task) for i, task in enumerate(tasks)]
+        return [two[i % 2].do(group) for i, group in enumerate(groups)]
 
     monkeypatch.setattr(bulk, "on_ray", on_ray)
+    monkeypatch.setattr(bulk, "DOCUMENTS", 4)
 
     def load(folder, place, **settings):
         files = find_files([folder])[0]
-        return load_in_bulk(files, place, lambda: embedder, rows=7, **settings)
+        return load_in_bulk(files, place, lambda: embedder, **settings)
 
     return load
 
@@ -78,28 +80,45 @@ def times(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
-# tasks
+# groups
 
 
-def test_every_document_is_in_one_task(docs, embedder, tmp_path, monkeypatch):
-    files = find_files([docs])[0]
-    for rows in (1, 7, 30, 1000):
-        tasks = tasks_of(files, rows)
-        worker = Worker(lambda: embedder, str(tmp_path / f"{rows}"), "states")
-        monkeypatch.setattr(worker.target, "add", lambda passages: (0, ""))
-        found = [key for task in tasks for key in worker.do(task)["seen"]]
-        assert len(found) == len(set(found)) == 42
+def groups_of(folder: Path, embedder, seen=None) -> list[list[str]]:
+    """Ids of the passages in every group."""
+    documents = read_documents(find_files([folder])[0], {})
+    seen = {} if seen is None else seen
+    groups = grouped(documents, word_pieces(embedder), seen)
+    return [[passage.id for passage in group] for group in groups]
 
 
-def test_a_new_text_changes_one_task(docs):
-    before = tasks_of(find_files([docs])[0], rows=5)
-    write(docs / "new.txt", "A letter.")
-    after = tasks_of(find_files([docs])[0], rows=5)
-    assert sum(task not in before for task in after) == 1
-    assert len(before) == 6 + 4  # thirty rows; twelve texts by a digest of two bits
+def test_every_document_is_in_one_group(docs, embedder, monkeypatch):
+    for mean in (1, 7, 30, 1000):
+        monkeypatch.setattr(bulk, "DOCUMENTS", mean)
+        seen = {}
+        groups = groups_of(docs, embedder, seen)
+        found = [split_id(key)[0] for group in groups for key in group]
+        assert len(found) == len(set(found)) == 42 and set(seen) == set(found)
+        assert set(seen.values()) == {1}
+        assert mean != 1 or len(groups) == 42
+        assert mean != 1000 or len(groups) == 1
+
+
+def test_a_new_text_changes_one_group(docs, embedder, monkeypatch):
+    monkeypatch.setattr(bulk, "DOCUMENTS", 5)
+    before = groups_of(docs, embedder)
+    for name in ("aaa", "new", "zzz"):
+        write(docs / f"{name}.txt", "A letter.")
+        after = groups_of(docs, embedder)
+        assert sum(group not in before for group in after) <= 2
+        assert sum(group in before for group in after) >= len(before) - 1 > 3
+        before = after
 
 
 # into a folder
+
+
+def passages_of(points: list) -> list[Passage]:
+    return [Passage(*(p.payload[name] for name in Passage._fields)) for p in points]
 
 
 @pytest.mark.parametrize("tokens", ["states", "full"])
@@ -110,13 +129,13 @@ def test_parts_make_the_index_that_one_process_makes(
     assert len(done["seen"]) == 42 == done["written"] and not done["skipped"]
     with Index.create(tmp_path / "a", embedder, tokens=tokens) as index:
         for path in (tmp_path / "parts").iterdir():
-            passages, encoded = read_part(path)
-            assert index.add(passages, encoded=encoded) == len(passages)
-        assert index.add(read_part(path)[0]) == 0  # unchanged
+            points = read_part(path)
+            assert index.add_points(points) == len(points)
+        assert index.add(passages_of(points)) == 0  # unchanged
         found, hashes = scores(index, QUERIES, k=50), index.hashes()
     with Index.create(tmp_path / "b", embedder, tokens=tokens) as index:
         for path in (tmp_path / "parts").iterdir():
-            index.add(read_part(path)[0])
+            index.add(passages_of(read_part(path)))
         wanted = scores(index, QUERIES, k=50)
         assert index.hashes() == hashes
     assert found.keys() == wanted.keys()
@@ -134,10 +153,10 @@ def test_a_second_run_does_what_changed(docs, tmp_path, here):
     after = times(parts)
     assert len(after.keys() - before.keys()) == len(before.keys() - after.keys()) == 1
     assert len(before.items() & after.items()) == len(before) - 1
-    assert 0 < done["written"] <= 12
+    assert 0 < done["written"] < 42
     (docs / "rows.jsonl").unlink()
     here(docs, parts)
-    left = [p.id for path in parts.iterdir() for p in read_part(path)[0]]
+    left = [p.payload["id"] for path in parts.iterdir() for p in read_part(path)]
     assert sorted(left) == sorted(f"t{i}.txt#1" for i in range(12))
 
 
@@ -158,7 +177,7 @@ def test_a_job_that_broke_off_goes_on(docs, tmp_path, here, monkeypatch):
     monkeypatch.setattr(bulk, "write_part", real)
     done = here(docs, parts)
     assert kept.items() <= times(parts).items()
-    assert done["written"] + sum(len(read_part(parts / n)[0]) for n in kept) == 42
+    assert done["written"] + sum(len(read_part(parts / n)) for n in kept) == 42
 
 
 def test_what_cannot_be_read_is_said_once(docs, tmp_path, here):
@@ -300,15 +319,16 @@ def test_ray_does_every_task_once_and_goes_on(two_nodes, docs, tmp_path, embedde
     write(docs / "t3.txt", "poison")
     poisoned = functools.partial(Poisoned, MODEL, cache=False)
     with pytest.raises(EngineError, match="went away.*What was written is kept"):
-        load_in_bulk(files, parts, poisoned, rows=7)
+        load_in_bulk(files, parts, poisoned)
     kept = times(parts)
     write(docs / "t3.txt", good)
-    done = load_in_bulk(files, parts, poisoned, rows=7)
+    done = load_in_bulk(files, parts, poisoned)
     assert kept.items() <= times(parts).items()
     assert len(done["seen"]) == 42
     for path in parts.iterdir():
-        passages, (vectors, _) = read_part(path)
-        alone = embedder.encode([passage.full for passage in passages])
+        points = read_part(path)
+        vectors = [point.vectors["dense"] for point in points]
+        alone = embedder.encode([passage.full for passage in passages_of(points)])
         np.testing.assert_allclose(vectors, alone, atol=1e-5)
 
 
@@ -316,18 +336,17 @@ def test_ray_does_every_task_once_and_goes_on(two_nodes, docs, tmp_path, embedde
 def test_ray_fills_a_server(two_nodes, docs, embedder):
     make = functools.partial(TextEmbedder, MODEL, cache=False)
     with fake_qdrant() as server:
-        done = load_in_bulk(find_files([docs])[0], server.address, make, rows=7)
+        done = load_in_bulk(find_files([docs])[0], server.address, make)
         assert len(done["seen"]) == 42
         with Index.open(server.address, embedder) as index:
             assert len(index) == 42 and index.search("a storm at sea")
-        again = load_in_bulk(find_files([docs])[0], server.address, make, rows=7)
+        again = load_in_bulk(find_files([docs])[0], server.address, make)
         assert again["written"] == 0
 
 
 def test_a_part_says_what_it_belongs_to(docs, tmp_path, embedder):
     worker = Worker(lambda: embedder, str(tmp_path), "states")
-    [task] = [t for t in tasks_of(find_files([docs])[0]) if t["end"] is None][-1:]
-    done = worker.do(task)
-    about = part_about(tmp_path / done["part"])
-    assert about["tokens"] == "states" and about["model"] == MODEL
+    count, path = worker.do([Passage("a", "", "A storm.", fields={})])
+    about = part_about(path)
+    assert count == 1 and about["tokens"] == "states" and about["model"] == MODEL
     assert part_about(docs / "rows.jsonl") is None

@@ -8,8 +8,10 @@ import datetime
 import itertools
 import math
 import os
+import re
 import sys
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -86,6 +88,14 @@ def test_a_real_server_is_among_the_places():
     if not SERVER:
         pytest.skip("QRR_ENGINE_URL names no Qdrant server; its local mode stands in")
     assert "address" in PLACES
+
+
+def test_the_workflow_runs_the_server_of_this_client():
+    root = Path(__file__).resolve().parent.parent
+    workflow = (root / ".github/workflows/tests.yml").read_text("utf-8")
+    pins = (root / "constraints.txt").read_text("utf-8")
+    server, client = r"qdrant/qdrant:v(\d+\.\d+)\.\d+", r"qdrant-client==(\d+\.\d+)"
+    assert re.findall(server, workflow) == re.findall(client, pins) != []
 
 
 def passages(count: int = 60) -> list[Passage]:

@@ -96,11 +96,11 @@ def test_a_run_that_was_broken_off_is_taken_up(run, embedder, monkeypatch):
     write(Path("many.jsonl"), "\n".join(map(json.dumps, rows)))
     real, calls = Index._write, []
 
-    def breaks_off(self, block, encoded):
+    def breaks_off(self, block, make):
         calls.append(len(block))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return real(self, block, encoded)
+        return real(self, block, make)
 
     monkeypatch.setattr(Index, "_write", breaks_off)
     code, _, err = run("index many.jsonl --to my.index")

@@ -26,8 +26,7 @@ from test_tokens import ToyTokens
 
 from qrr_lib import Scorer
 from qrr_lib.engine import EngineError, Index, client, condition
-from qrr_lib.engine.passage import packed, payload_of
-from qrr_lib.rank.words import word_numbers
+from qrr_lib.engine.passage import payload_of
 
 pytest.importorskip("qdrant_edge")
 
@@ -109,13 +108,9 @@ def known(made) -> dict:
     every = {}
     with Index.open(made, ToyTokens()) as index:
         for passage in [*before(), *after()]:
-            vectors, states = index.kind.encode([passage.full])
-            codes, words = (
-                index.kind.kept(states)[1]["codes"],
-                word_numbers([passage.full]),
-            )
-            own = vectors[0], codes, packed(np.array(words[0], dtype="<u4"))
-            every[passage.id, payload_of(passage)["hash"]] = own
+            [point] = index.kind.points([payload_of(passage)])
+            own = point.vectors["dense"], point.payload["codes"], point.payload["words"]
+            every[passage.id, point.payload["hash"]] = own
     return every
 
 
@@ -194,6 +189,73 @@ def test_a_kill_loses_nothing(victims, job, made, known, results, tmp_path):
 def test_forty_kills_lose_nothing(victims, job, made, known, results, tmp_path):
     early = campaign(victims, job, made, known, results, tmp_path, 40)
     assert early >= 10, f"only {early} of 40 kills came in mid-work"
+
+
+# job: passages that it changes in a folder that was indexed and then edited
+COMMANDS = {
+    "qrr index docs --to my.index --sync": {"n0.txt#1", "n1.txt#1", "r1#1", "r9#1"},
+    "qrr delete --index my.index n1.txt n2.txt r1 r2": {"n1.txt#1", "r2#1"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("job", COMMANDS, ids=lambda job: job.split()[1])
+def test_forty_kills_of_a_command_lose_nothing(victims, job, tmp_path):
+    """As a user gives it, with the light model: whatever is there is one of two
+    versions of a passage, and the same command again ends in the same index.
+    """
+    random.seed(job)
+    folder, kept, early = tmp_path / "here", tmp_path / "kept", 0
+    edited_folder(folder, victims)
+    shutil.copytree(folder, kept)
+    before = held(folder)
+    told, longest = killed(victims, job, folder, 900)
+    after, wanted = held(folder), asked(folder)
+    changed = {k for k in before.keys() | after.keys() if before.get(k) != after.get(k)}
+    assert told == ["done"] and changed >= COMMANDS[job] and before.keys() - changed
+    for _ in range(40):
+        shutil.rmtree(folder)
+        shutil.copytree(kept, folder)
+        told, _ = killed(victims, job, folder, random.uniform(0, longest))
+        early += not told
+        there = held(folder)
+        assert all(value in (before.get(k), after.get(k)) for k, value in there.items())
+        assert before.keys() & after.keys() <= there.keys()
+        told, _ = killed(victims, job, folder, 900)
+        assert told == ["done"] and held(folder) == after
+        found = asked(folder)
+        assert found.keys() == wanted.keys()
+        for key in wanted:
+            np.testing.assert_allclose(found[key], wanted[key], atol=1e-5)
+    assert early >= 10, f"only {early} of 40 kills came in mid-work"
+
+
+def edited_folder(folder: Path, victims) -> None:
+    """Texts and a table, indexed; then some are gone, some changed, some new."""
+    docs = folder / "docs"
+    docs.mkdir(parents=True)
+    for i in range(6):
+        text = f"A note on the storm of number {i}, and on the sea."
+        (docs / f"n{i}.txt").write_text(text, encoding="utf-8")
+    rows = [json.dumps({"id": f"r{i}", "text": f"Number {i}."}) for i in range(6)]
+    (docs / "rows.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    told, _ = killed(victims, "qrr index docs --to my.index", folder, 900)
+    assert told == ["done"]
+    (docs / "n0.txt").unlink()
+    (docs / "n1.txt").write_text("Another text.", encoding="utf-8")
+    rows[1] = json.dumps({"id": "r1", "text": "Another text."})
+    rows.append(json.dumps({"id": "r9", "text": "New."}))
+    (docs / "rows.jsonl").write_text("\n".join(rows), encoding="utf-8")
+
+
+def asked(folder: Path) -> dict:
+    with Index.open(folder / "my.index", engine_victim.light()) as index:
+        return scores(index, {"q": "the storm of number 5"})
+
+
+def held(folder: Path) -> dict[str, str]:
+    with Index.open(folder / "my.index", engine_victim.light()) as index:
+        return index.hashes()
 
 
 def test_a_kill_while_an_index_is_made(victims, scorer, tmp_path):

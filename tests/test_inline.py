@@ -219,22 +219,25 @@ def test_lesson_08(inline, rng):
 def test_lesson_14(inline, rng):
     from qrr_lib import Circuit, Scorer
     from qrr_lib.encode.heads import EquatorialHead
-    from qrr_lib.rank.one_inner_product import HybridFeatures
+    from qrr_lib.rank.one_inner_product import HybridIndex, side_by_side
 
     lesson, head = inline("14"), EquatorialHead(16, Circuit(), seed=0)
-    features = HybridFeatures(Scorer(head, similarity="fidelity"))
+    index = HybridIndex(None, Scorer(head, similarity="fidelity"))
     vectors = rng.normal(size=(9, 16)).astype("f4")
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    points = features.states(vectors)  # one qubit: the Bloch vectors
+    points = index.states(vectors)  # one qubit: the Bloch vectors
     rows = {
-        "document_rows": (lesson["document_rows"](vectors, points), features.documents),
+        "document_rows": (
+            lesson["document_rows"](vectors, points),
+            side_by_side(vectors, points),
+        ),
         "query_rows": (
             lesson["query_rows"](vectors, points, 0.3),
-            lambda asked: features.queries(asked, 0.3),
+            side_by_side(0.3 * vectors, 0.7 * (1 - index.constant) * points),
         ),
     }
     for name, (by_hand, library) in rows.items():
-        assert np.allclose(by_hand, library(vectors)[:, :19], atol=1e-6), name
+        assert np.allclose(by_hand, library[:, :19], atol=1e-6), name
     estimate = lesson["project"](1e9, 2_500, 1_000, disk=1e12, copies=2)
     assert estimate["terabytes"] == 2.5 and estimate["disks"] == 5
     assert estimate["days"] == pytest.approx(1e6 / 86_400)

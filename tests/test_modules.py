@@ -104,7 +104,6 @@ SOURCES = {  # every kind that can be saved
 CASES = [
     ("one qubit", "local_fidelity", 0.5, 3),
     ("one qubit", "fidelity", 0.5, 3),
-    ("one qubit", "geometric_fidelity", 0.5, 3),
     ("64 qubits", "local_fidelity", 0.5, 192),
     ("entangled", "local_fidelity", 0.5, 9),
     ("entangled", "fidelity", 1 / 8, 63),
@@ -288,7 +287,7 @@ def test_only_lengths_are_lost_and_pooled_vectors_come_first():
 def damaged(folder):
     QubitStates(head()).save(str(folder))
     weights = {"linear.weight": torch.zeros(16, DIM), "linear.bias": torch.zeros(16)}
-    about = read_tensors(folder / "angles.safetensors")[0]
+    about = read_tensors(folder / "angles.safetensors", checksum=False)[0]
     save_file(weights, folder / "angles.safetensors", about)
     QubitStates.load(str(folder))
 
@@ -296,14 +295,6 @@ def damaged(folder):
 REFUSALS = {
     "the overlap": (lambda f: QubitStates(head(), "overlap"), "is the square root of"),
     "5 qubits": (lambda f: QubitStates(head(Circuit(5)), "fidelity"), "at most 4"),
-    "2 qubits": (
-        lambda f: QubitStates(head(Circuit(2)), "geometric_fidelity"),
-        "take 'local_fidelity'",
-    ),
-    "entangled": (
-        lambda f: QubitStates(head(ENTANGLED), "geometric_fidelity"),
-        "use 'fidelity'",
-    ),
     "no name": (lambda f: QubitStates(head(), "dot"), "choose one of overlap, fid"),
     "a pair": (
         lambda f: QubitStates(course_head(NAME)),

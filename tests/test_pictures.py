@@ -116,17 +116,6 @@ def drawn(axis) -> list[tuple[str, np.ndarray]]:
     return [(style, xyz.T[~np.isnan(xyz).any(0)]) for style, xyz in lines]
 
 
-def test_an_arc_is_the_short_way_on_the_surface(sphere):
-    before = len(sphere.lines)
-    bloch.bloch_arc(sphere, [2, 0, 0], [0, 0, 1], "δ")
-    arc = np.concatenate([points for _, points in drawn(sphere)[before:]])
-    assert np.allclose(np.linalg.norm(arc, axis=1), 1)
-    assert arc.min() >= -1e-12 and np.abs(arc[:, 1]).max() < 1e-12
-    for other in ([1, 0, 0], [-1, 0, 0]):
-        with pytest.raises(ValueError, match="equal or opposite"):
-            bloch.bloch_arc(sphere, [1, 0, 0], other)
-
-
 def test_a_path_is_dashed_where_it_is_behind(sphere):
     turn = np.linspace(0, 2 * np.pi, 41)
     before = len(sphere.lines)

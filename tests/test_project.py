@@ -206,16 +206,16 @@ def test_a_mistake_is_answered_with_one_clear_line(capsys, words, said):
 def test_demo_prints_a_ranking_and_what_each_mode_is_worth():
     command = [sys.executable, "-m", "qrr_lib.course.cli", "demo", "-k", "5"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    number = r" +(\d\.\d{4})"
-    rows = re.findall(rf"(?m)^ +(\d+) +\d+{number * 4}  \S", done.stdout)
+    number = r" +(\d\.\d{3})"
+    rows = re.findall(rf"(?m)^ +(\d) +\S.*\S{number * 4}$", done.stdout)
     assert [int(rank) for rank, *_ in rows] == [1, 2, 3, 4, 5]
-    mix = re.search(r"(?m)^final = (.*);", done.stdout)[1]
+    mix = re.search(r"(?m)^score = (.*);", done.stdout)[1]
     share = {name: float(x) for x, name in re.findall(r"(\S+) \* (\w+)", mix)}
     assert set(share) == {"cosine", "words", "states"}
-    for _, cosine, words, states, final in rows:
+    for _, final, cosine, states, words in rows:
         signals = {"cosine": cosine, "words": words, "states": states}
         mixed = sum(share[name] * float(value) for name, value in signals.items())
-        assert float(final) == pytest.approx(mixed, abs=2e-4)
+        assert float(final) == pytest.approx(mixed, abs=2e-3)
     named = r"(?m)^  (\d\.\d{3})  (cosine|one state per token|one state per text|words)"
     values = {name: float(value) for value, name in re.findall(named, done.stdout)}
     assert len(values) == 4 and values["one state per token"] > values["cosine"] > 0.2

@@ -11,7 +11,6 @@ from qrr_lib import Circuit, FaissRetriever, QubitAnglePredictor, QubitMap
 from qrr_lib.encode.heads import EquatorialHead
 from qrr_lib.rank import (
     Candidates,
-    HybridFeatures,
     HybridIndex,
     Reranker,
     Scorer,
@@ -32,8 +31,8 @@ def tokens(angles, **options) -> Scorer:
     return Scorer(angles, per="token", **options)
 
 
-def fold(similarity, n=1) -> HybridFeatures:
-    return HybridFeatures(Scorer(EquatorialHead(24, Circuit(n)), similarity))
+def fold(similarity, n=1) -> HybridIndex:
+    return HybridIndex(None, Scorer(EquatorialHead(24, Circuit(n)), similarity))
 
 
 def added(kind, n):
@@ -126,8 +125,7 @@ REFUSALS = {
     # one inner product
     "overlap": (lambda _: fold("overlap"), "square root of the fidelity"),
     "5 qubits": (lambda _: fold("fidelity", 5), "of 5 qubits does not fold.*at most 4"),
-    "geometric": (lambda _: fold("geometric_fidelity", 2), "of 2 qubits does not fold"),
-    "token states": (lambda _: HybridFeatures(tokens(HEAD)), "token states do not"),
+    "token states": (lambda _: HybridIndex(None, tokens(HEAD)), "token states do not"),
     "hybrid, empty": (
         lambda _: HybridIndex(ToyTokens(), Scorer(HEAD, "fidelity")).search("rye"),
         "index is empty",

@@ -322,6 +322,21 @@ def test_what_is_no_ordinary_file_is_not_waited_for(tmp_path):
     assert set(skipped) == {"pipe.txt", "gone.txt"}
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no such permissions here")
+def test_what_may_not_be_read_is_skipped(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"words")
+    (tmp_path / "a.txt").chmod(0)
+    user, skipped = os.geteuid(), {}
+    files = find_files([tmp_path])[0]
+    if user == 0:  # who may read everything
+        os.seteuid(65534)
+    try:
+        assert not list(read_documents(files, skipped))
+    finally:
+        os.seteuid(user)
+    assert [why for (why,) in skipped.values()] == ["Permission denied"]
+
+
 def test_many_characters_in_few_word_pieces_are_many_passages():
     found = list(cut(Passage("d", "", "x" * 30_000, ""), count, 50))
     assert all(len(passage.text) <= 50 * 25 for passage in found)

@@ -6,6 +6,7 @@ import http.client
 import json
 import random
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -21,8 +22,8 @@ import pytest
 from conftest import ToyEmbedder
 
 from qrr_lib import QubitAnglePredictor, Reranker, Scorer
-from qrr_lib.serve.server import running
-from qrr_lib.serve.service import create_app
+from qrr_lib.serve.server import running, token_for
+from qrr_lib.serve.service import create_app, hosts_of
 from qrr_lib.serve.shapes import Limits
 
 CORPUS = {
@@ -41,8 +42,10 @@ class SlowEmbedder(ToyEmbedder):
 
     def __init__(self):
         self.go, self.entered = threading.Event(), threading.Event()
+        self.calls = 0
 
     def encode(self, texts, batch_size=32, progress=None):
+        self.calls += 1
         if texts[0] == "wait":
             self.entered.set()
             assert self.go.wait(20)
@@ -221,6 +224,79 @@ def test_the_token_and_the_host():
         assert status(right, Host="evil.example") == 400
         assert CLIENT.get(url + "/info").status_code == 401
         assert CLIENT.get(url + "/health").status_code == 200
+
+
+ACCESS = {
+    "0.0.0.0": ("", "everyone who reaches 0.0.0.0.*set QRR_TOKEN"),
+    "::": ("", "everyone who reaches ::"),
+    "10.1.2.3": ("secret\n", "QRR_TOKEN has a line break"),
+    "localhost": ("\udcff", "bytes that are not UTF-8"),
+}
+
+
+@pytest.mark.parametrize("host", ACCESS)
+def test_who_may_reach_it_is_decided_before_it_starts(host, monkeypatch):
+    token, words = ACCESS[host]
+    monkeypatch.setattr("qrr_lib.serve.server.setting", lambda name: token)
+    with pytest.raises(ValueError, match=words):
+        token_for(host)
+    monkeypatch.setattr("qrr_lib.serve.server.setting", lambda name: "sesam öffne")
+    assert token_for(host) == "sesam öffne"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.3.2.1"])
+def test_this_machine_alone_needs_no_token(host):
+    assert token_for(host) is None and "localhost" in hosts_of(host)
+
+
+def test_the_newer_address_of_this_machine():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    with running(create_app(toy_modes(), hosts=hosts_of("::1")), "::1") as url:
+        assert url.startswith("http://[::1]:") and ask(url, **DOG).status_code == 200
+
+
+def test_what_waits_together_is_computed_together_and_answered_apart():
+    embedder = SlowEmbedder()
+    modes = toy_modes(embedder)
+    with running(create_app(modes, CORPUS)) as url, ThreadPoolExecutor(6) as pool:
+        first = pool.submit(ask, url, **DOG | {"query": "wait"})
+        assert embedder.entered.wait(10)
+        bodies = [
+            {"query": f"a bad egg {i}", "documents": DOCUMENTS[i:] + ["dog"] * i}
+            for i in range(4)
+        ]
+        # halves of a character, and nothing: each is refused alone
+        bodies.append({"query": "\u200b", "documents": [" "]})
+        asked = [pool.submit(ask, url, **body) for body in bodies]
+        while httpx.get(url + "/health").json()["waiting"] < 5:
+            time.sleep(0.01)
+        calls = embedder.calls
+        embedder.go.set()
+        assert first.result().status_code == 200
+        for body, answer in zip(bodies[:4], asked):
+            order, _ = expected(modes["one-state"], body["query"], body["documents"])
+            assert indices(answer.result().json()["results"]) == order
+        assert asked[4].result().status_code == 422
+        # four requests in one pass; each of the four `expected` is one more
+        assert embedder.calls == calls + 1 + 4
+
+
+def test_who_leaves_is_not_computed():
+    embedder = SlowEmbedder()
+    with running(create_app(toy_modes(embedder))) as url, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ask, url, **DOG | {"query": "wait"})
+        assert embedder.entered.wait(10)
+        for _ in range(3):
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.post(url + "/rerank", json=DOG, timeout=0.2)
+        while httpx.get(url + "/health").json()["waiting"] > 1:
+            time.sleep(0.01)
+        calls = embedder.calls
+        embedder.go.set()
+        assert first.result().status_code == 200 and embedder.calls == calls
 
 
 def test_other_web_sites_get_no_permission(toy):

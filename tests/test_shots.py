@@ -24,14 +24,11 @@ from qrr_lib.shots.devices import (
     FreshEstimator,
     FreshSampler,
     noisy_backend,
-    noisy_device,
 )
 from qrr_lib.shots.estimates import (
     METHODS,
     estimate_variance,
-    sample_bloch_vectors,
     sample_fidelity,
-    sample_local_fidelity,
     shots_for_gap,
 )
 from qrr_lib.shots.noise import depolarise, misread, qubit_fidelities, same_order
@@ -39,7 +36,6 @@ from qrr_lib.shots.spending import (
     order_agreement,
     shot_order,
     spend_by_halving,
-    spend_evenly,
 )
 
 WAYS = ("statevector", "aer", "pennylane")
@@ -102,30 +98,13 @@ def test_the_swap_test_never_has_the_smaller_variance():
     assert np.allclose(swap[1:-1] / plain[1:-1], 1 + 1 / f[1:-1])
 
 
-def test_local_fidelity_averages_qubits_and_shots(rng):
+@pytest.mark.parametrize("method", [PLAIN, "bell_basis"])
+def test_local_fidelity_averages_qubits_and_shots(method, rng):
     factors = np.array([0.9, 0.6, 0.75, 0.99])
-    drawn = sample_local_fidelity(np.tile(factors, (40_000, 1)), 25, rng)
-    variance = (factors * (1 - factors)).sum() / 16 / 25
+    drawn = sample_fidelity(np.tile(factors, (40_000, 1)), 25, rng, method).mean(axis=1)
+    variance = estimate_variance(factors, 25, method).sum() / 16
     assert drawn.mean() == pytest.approx(factors.mean(), abs=0.002)
     assert drawn.var() == pytest.approx(variance, rel=0.04)
-
-
-def test_local_fidelity_from_the_bell_basis(rng):
-    factors = np.array([0.9, 0.6, 0.75, 0.99])
-    drawn = sample_local_fidelity(np.tile(factors, (40_000, 1)), 25, rng, "bell_basis")
-    variance = (1 - factors**2).sum() / 16 / 25
-    assert drawn.mean() == pytest.approx(factors.mean(), abs=0.002)
-    assert drawn.var() == pytest.approx(variance, rel=0.04)
-
-
-def test_tomography_estimates_each_coordinate(rng):
-    vector = np.array([0.6, 0.0, -0.8])
-    drawn = sample_bloch_vectors(np.tile(vector, (40_000, 1)), 50, rng)
-    assert np.allclose(drawn.mean(axis=0), vector, atol=0.004)
-    assert np.allclose(drawn.var(axis=0), (1 - vector**2) / 50, rtol=0.04)
-    poles = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0]])
-    found = sample_bloch_vectors(poles, 7, rng)
-    assert (found[poles != 0] == poles[poles != 0]).all()  # certain outcomes
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -273,10 +252,9 @@ def crowded(rng):
     return exact, measure
 
 
-@pytest.mark.parametrize("rule", ["boundary", "worst"])
-def test_halving_keeps_its_budget_and_spends_it_at_the_line(rule, crowded, rng):
+def test_halving_keeps_its_budget_and_spends_it_at_the_line(crowded, rng):
     exact, measure = crowded
-    made = spend_by_halving(measure, exact.shape, 30_000, rng, rule=rule)
+    made = spend_by_halving(measure, exact.shape, 30_000, rng)
     spent = made.shots.sum(axis=1)
     assert (spent <= 30_000).all() and spent.mean() > 0.98 * 30_000
     assert made.shots.min() >= 1
@@ -286,41 +264,45 @@ def test_halving_keeps_its_budget_and_spends_it_at_the_line(rule, crowded, rng):
     assert (np.sort(made.order, axis=1) == np.arange(100)).all()
 
 
-@pytest.mark.parametrize("rule", ["boundary", "worst"])
-def test_halving_beats_twice_the_uniform_budget(rule, crowded, rng):
+def test_halving_beats_twice_the_uniform_budget(crowded, rng):
     exact, measure = crowded
+    everyone = np.tile(np.arange(100), (30, 1))
 
-    def overlap(spend, budget, **options):
-        orders = [
-            spend(measure, exact.shape, budget, rng, **options).order for _ in range(5)
-        ]
-        return np.mean([order_agreement(order, exact)["overlap"] for order in orders])
+    def evenly():
+        return shot_order(measure(everyone, 600), rng)
 
-    even = overlap(spend_evenly, 60_000)
-    assert overlap(spend_by_halving, 30_000, rule=rule) > even + 0.01
+    def halving():
+        return spend_by_halving(measure, exact.shape, 30_000, rng).order
+
+    def overlap(spend):
+        return np.mean([order_agreement(spend(), exact)["overlap"] for _ in range(5)])
+
+    assert overlap(halving) > overlap(evenly) + 0.01
 
 
-@pytest.mark.parametrize("rule", ["boundary", "worst"])
-def test_allocation_without_noise_is_exact(rule, crowded, rng):
+def test_allocation_without_noise_is_exact(crowded, rng):
     exact, asked = crowded[0], []
 
     def measure(rows, shots):
         asked.append((rows.shape[1], shots))
         return np.take_along_axis(exact, rows, 1)
 
-    made = spend_by_halving(measure, exact.shape, 10_500, rng, k=7, rule=rule)
+    made = spend_by_halving(measure, exact.shape, 10_500, rng, k=7)
     assert (order_agreement(made.order, exact, 7)["overlap"] == 1).all()
     assert np.allclose(made.estimates, exact)
-    # a seventh of the budget in each of seven rounds, or a quarter in each of four
-    boundary = [(100, 15), (50, 30), (25, 60), (13, 115), (7, 214), (4, 375), (2, 750)]
-    worst = [(100, 26), (50, 52), (25, 105), (13, 201)]
-    assert asked == (boundary if rule == "boundary" else worst)
-    if rule == "worst":  # who was measured in a later round stands before the others
-        ranked = np.take_along_axis(made.shots, made.order, axis=1)
-        assert (np.diff(ranked, axis=1) <= 0).all()
+    # a seventh of the budget in each of seven rounds
+    rounds = [(100, 15), (50, 30), (25, 60), (13, 115), (7, 214), (4, 375), (2, 750)]
+    assert asked == rounds
 
 
 # noise
+
+
+def noisy_device(coupling_map, rng):
+    """A simulated device: (sampler, pass manager) for `measure_pairs`."""
+    backend = noisy_backend(coupling_map)
+    rewrite = generate_preset_pass_manager(1, backend, seed_transpiler=1)
+    return FreshSampler(backend, rng), rewrite
 
 
 def test_depolarising_is_the_mixture_with_noise(random_angles):
@@ -438,7 +420,6 @@ REFUSED = [
     ("sampler", lambda r, a: run("gpu", a, a, Circuit(2), 9, r), "unknown sampler"),
     ("seeded", lambda r, a: run(SEEDED, a, a, Circuit(2), 9, r), "integer seed"),
     ("rounds", lambda r, a: spend_by_halving(0, (1, 100), 200, r), "of 7 rounds"),
-    ("budget", lambda r, a: spend_evenly(0, (1, 100), 50, r), "of 100 documents"),
     ("aer", lambda r, a: run(SamplerV2(seed=3), a, a, Circuit(2), 9, r), "integer"),
     ("backend", lambda r, a: run(SIMULATED, a, a, Circuit(2), 9, r), "integer seed"),
     ("estimator", lambda r, a: tomography(a, StatevectorEstimator(seed=3)), "integer"),
@@ -447,9 +428,7 @@ REFUSED = [
     ("empty", lambda r, a: run("aer", a, a[:0], Circuit(2), 9, r), "no documents"),
     ("empty-penny", lambda r, a: run(WAYS[2], a, a[:0], Circuit(2), 9, r), "no docum"),
     ("empty-tomography", lambda r, a: tomography(a[:0]), "there are no angles"),
-    ("one-bit", lambda r, a: sample_local_fidelity([1], 9, r, "swap_test"), "one bit"),
     ("k", lambda r, a: spend_by_halving(None, (1, 5), 500, r), "one less than the"),
-    ("rule", lambda r, a: spend_by_halving(0, (1, 99), 9, r, rule="x"), "unknown rule"),
     ("depth", lambda r, a: order_agreement([[0, 1]], [[1.0, 2.0]], 3), "at most K"),
     ("strength", lambda r, a: depolarise([0.5], 1.5), r"strength must lie in \[0, 1\]"),
     ("misread", lambda r, a: misread([0.5], -0.1, 0), "zero_as_one must lie"),

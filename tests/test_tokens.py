@@ -27,6 +27,7 @@ from qrr_lib.encode.formulas import bloch_vectors, local_fidelity, log_fidelity
 from qrr_lib.encode.qubit_map import QubitMap
 from qrr_lib.rank.maxsim import TokenRarity, max_sim, mean_sim
 from qrr_lib.rank.states import States
+from tools.bench.geometric import GeometricFidelity
 
 WORDS = (
     "angle bread circuit document entropy fidelity gate horse index jazz kernel lemon "
@@ -169,7 +170,7 @@ def test_mean_interaction_is_the_trace_of_two_mixtures(rng):
     ] == pytest.approx(want, abs=1e-5)
 
 
-@pytest.mark.parametrize("similarity", ["local_fidelity", "geometric_fidelity"])
+@pytest.mark.parametrize("similarity", ["local_fidelity", GeometricFidelity.name])
 @pytest.mark.parametrize("longest", [30, 1300], ids=["one block", "many blocks"])
 @pytest.mark.parametrize("bits", [8, 4])
 def test_scores_are_brute_force(rng, similarity, longest, bits):

@@ -121,8 +121,8 @@ def test_an_interrupted_training_ends_where_an_unbroken_one_does(tmp_path, calls
     with pytest.raises(KeyboardInterrupt):
         quick(broken, **options)
     assert [path.name for path in tmp_path.iterdir()] == ["half"]
-    # its own start is replaced by the file's; what is finished is only read
-    for head in (small_head(5), small_head(6)):
+    # what is finished is only read
+    for head in (small_head(), small_head()):
         resumed = quick(head, **options)
         assert resumed.curve == whole.curve and resumed.choices == whole.choices
         assert resumed.weights.keys() == whole.weights.keys()
@@ -401,6 +401,18 @@ def another_checkpoint(folder):
     quick(small_head(), checkpoint=path, epochs=1, lr=0.5)
 
 
+def a_checkpoint_of_another_head(folder):
+    quick(small_head(), checkpoint=folder / "run.safetensors", epochs=1)
+    quick(small_head(5), checkpoint=folder / "run.safetensors", epochs=1)
+
+
+def a_checkpoint_of_other_data(folder):
+    path, qrels = folder / "run.safetensors", COLLECTION.qrels["train"]
+    quick(small_head(), checkpoint=path, epochs=1)
+    others = dict(zip(qrels, [*list(qrels.values())[1:], *list(qrels.values())[:1]]))
+    quick(small_head(), checkpoint=path, epochs=1, train=others)
+
+
 def half_a_checkpoint(folder):
     (folder / "run.safetensors").write_bytes(b"half")
     quick(small_head(), checkpoint=folder / "run.safetensors")
@@ -427,18 +439,13 @@ REFUSED = {
         lambda _: quick(small_head(), similarity="likeness"),
         "unknown similarity 'likeness'; choose one of overlap",
     ),
-    "similarity of entangled states": (
-        lambda _: quick(
-            EquatorialHead(DIM, Circuit(2, 2, "cz_ring")),
-            similarity="geometric_fidelity",
-        ),
-        "needs a product state",
-    ),
     "unknown option": (
         lambda _: quick(small_head(), epoch=3),
         "unexpected keyword argument 'epoch'",
     ),
-    "other settings": (another_checkpoint, "a training with other settings: delete it"),
+    "other settings": (another_checkpoint, "a training with other settings, data or"),
+    "another head": (a_checkpoint_of_another_head, "another head at the start"),
+    "other data": (a_checkpoint_of_other_data, "other settings, data"),
     "half a checkpoint": (half_a_checkpoint, "not a readable safetensors file"),
     "anchor of 32": (lambda _: CompressionAnchor(32), "no multiple of 3"),
     "unknown arm": (lambda _: make_arm("magic", 24), "unknown arm 'magic'"),

@@ -7,13 +7,13 @@ draw on an axis that `bloch_sphere` has prepared.
 
 import numpy as np
 
-VIEW = {"elev": 18, "azim": 33}  # degrees: where the viewer stands
 RULES = "#8f9ab3"
 POLES = {"|0⟩": (0, 0, 1), "|1⟩": (0, 0, -1), "|+⟩": (1, 0, 0), "|+i⟩": (0, 1, 0)}
 
 
-def new_spheres(columns: int = 1, height: float = 3.6, titles=None):
-    """Return (figure, axes) with a Bloch sphere on each axis, all drawn already.
+def new_spheres(columns: int = 1, height: float = 3.6, titles=None, azim: float = 33):
+    """Return (figure, axes) with a Bloch sphere on each axis, all drawn already, seen
+    from `azim` degrees around the equator.
 
     Axes are an array if there are several, as `new_figure` returns them.
     """
@@ -22,15 +22,15 @@ def new_spheres(columns: int = 1, height: float = 3.6, titles=None):
     flat = {"subplot_kw": {"projection": "3d"}}
     figure, axes = new_figure(columns, height, **flat)
     for axis, title in zip(np.ravel(axes), titles or [""] * columns):
-        bloch_sphere(axis, title)
+        bloch_sphere(axis, title, azim)
     return figure, axes
 
 
-def bloch_sphere(axis, title: str = "") -> None:
+def bloch_sphere(axis, title: str = "", azim: float = 33) -> None:
     """Draw an empty Bloch sphere on a 3-D axis: a shaded ball, the equator and two
     meridians (dashed behind), three axes and the names of four poles.
     """
-    axis.view_init(**VIEW)
+    axis.view_init(elev=18, azim=azim)
     axis.set_proj_type("ortho")
     axis.computed_zorder = False  # what is drawn later lies above
     axis.set(xlim=(-1, 1), ylim=(-1, 1), zlim=(-1, 1), title=title)
@@ -82,25 +82,6 @@ def bloch_angles(axis, theta: float, gamma: float, color="C1") -> None:
     for name, arc in arcs.items():
         _arrow(axis, 0.45 * arc, color, linewidth=1.8)
         _label(axis, 0.45 * arc[len(arc) // 2], name)
-
-
-def bloch_arc(axis, start, stop, label: str = "", color="C1") -> None:
-    """The arc between two Bloch vectors on the sphere's surface, with a label at its
-    middle: the distance of two states.
-    """
-    start, stop = (
-        np.asarray(v, dtype=float) / np.linalg.norm(v) for v in (start, stop)
-    )
-    angle = np.arccos(np.clip(start @ stop, -1, 1))
-    if np.sin(angle) < 1e-9:
-        raise ValueError(
-            "the two vectors are equal or opposite: no single arc joins them"
-        )
-    steps = np.linspace(0, 1, 40)[:, None]
-    arc = np.sin((1 - steps) * angle) * start + np.sin(steps * angle) * stop
-    arc /= np.sin(angle)
-    _curve(axis, arc, color=color, linewidth=2.2, zorder=4)
-    _label(axis, arc[len(arc) // 2], label)
 
 
 def bloch_path(axis, vectors, label: str = "", color="C2") -> None:

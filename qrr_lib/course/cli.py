@@ -16,8 +16,6 @@ def port(text: str) -> int:
     return number
 
 
-COLLECTION = "course, a folder in BEIR layout, or a name in QRR_COLLECTIONS_DIR"
-OPTIONAL = {"nargs": "?", "default": "course"}
 SEARCHING = {
     "--mode": {"choices": list(commands.MODES), "default": commands.USUAL_MODE},
     "--alpha": {"type": float},
@@ -40,6 +38,10 @@ COMMANDS = {  # what a command does: its arguments
         "--to": {"required": True, "metavar": "INDEX"},
         "--sync": {"action": "store_true"},
         "--tokens": {"choices": ["states", "full"]},
+        "--precision": {
+            "choices": ["auto", "fp32", "bf16", "int8"],
+            "default": "auto",
+        },
     },
     engine_commands.bulk: {
         "paths": {"nargs": "+", "metavar": "PATH"},
@@ -61,8 +63,7 @@ COMMANDS = {  # what a command does: its arguments
     commands.check: {},
     commands.models: {"name": {"nargs": "?"}},
     commands.reset: {"lesson": {}, "--exercise": {"action": "store_true"}},
-    commands.corpus: {"action": {"choices": ["check"]}, "collection": OPTIONAL},
-    commands.audit: {"collection": OPTIONAL},
+    commands.audit: {"collection": {"nargs": "?", "default": "course"}},
     commands.serve: {
         "--host": {"default": "127.0.0.1"},
         "--port": {"type": port, "default": 8000},
@@ -78,7 +79,7 @@ HELP = {
     "--backend": "torch, qiskit, pennylane or lightning (one state per text only)",
     "lesson": "number of the lesson, such as 05",
     "--exercise": "restore the exercise notebook instead",
-    "collection": COLLECTION,
+    "collection": "course, a folder in BEIR layout, or a name in QRR_COLLECTIONS_DIR",
     "--host": "address to listen on (default: this machine only)",
     "--index": "an index of your own: its folder or the address of a server",
     "--where": "only passages that fulfil it, such as year>2000 or lang=de; may be "
@@ -90,6 +91,8 @@ HELP = {
     "--to": "a folder of its own, or the address of a server; made if it is not there",
     "--sync": "also delete from the index what is in these files and folders no more",
     "--tokens": "keep tokens as states (default), or as whole vectors",
+    "--precision": "of the embedder: auto (default) is bf16 where the processor has "
+    "instructions for it, else fp32; int8 is fast, and exported once",
     "ids": "of documents, or of single passages (document#n)",
     "--qrels": "judgements in BEIR's layout: query, document, grade, tabs between",
     "--queries": "queries.jsonl (default: the one beside or above the judgements)",

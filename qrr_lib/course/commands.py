@@ -10,10 +10,9 @@ import socket
 import qrr_lib
 from qrr_lib import course, encode, learn, rank
 from qrr_lib.course import engine_commands
-from qrr_lib.course.lines import printable
 from qrr_lib.course.reset import reset as restore
 from qrr_lib.embed import model_spec
-from qrr_lib.files import say
+from qrr_lib.files import printable, say
 
 MODES = {
     "hybrid": "words and vectors find; words, cosine and token states order",
@@ -31,10 +30,10 @@ def demo(args) -> int:
     """answer one question and score the ranking on the course's test queries"""
     collection, reranker = _course_reranker(args)
     print(f"\nQuestion: {printable(args.query)}\n")
-    _print_ranking(collection, reranker.search(args.query, k=args.k))
+    print(printable(str(reranker.search(args.query, k=args.k))))
     weights = {name: w for name, w in reranker.weights.items() if w}
     mix = " + ".join(f"{weight:g} * {name}" for name, weight in weights.items())
-    print(f"\nfinal = {mix}; 'before' is the rank among the candidates.\n")
+    print(f"\nscore = {mix}; 'move' counts from the rank among the candidates.\n")
     queries, qrels = collection.split("test"), collection.qrels["test"]
     print(f"nDCG@10 on the course corpus's {len(queries)} test queries:")
     runs = {"words alone (BM25)": rank.bm25_run(collection, queries)}
@@ -60,14 +59,16 @@ def search(args) -> int:
         _refuse(args, "--index", mode=USUAL_MODE, backend="torch")
         return engine_commands.search(args)
     _refuse(args, "the course corpus", where=None, explain=False, json=False)
-    collection, reranker = _course_reranker(args)
-    _print_ranking(collection, reranker.search(args.query, k=args.k))
+    _, reranker = _course_reranker(args)
+    print(printable(str(reranker.search(args.query, k=args.k))))
     return 0
 
 
 def check(args) -> int:
     """is this machine ready? OK/FAIL lines that can be pasted into a bug report"""
-    return _report(course.check_machine())
+    lines = course.check_machine()
+    print(printable("\n".join(map(str, lines))))
+    return 0 if all(line.ok for line in lines) else 1
 
 
 def models(args) -> int:
@@ -84,11 +85,6 @@ def reset(args) -> int:
     yours = f"your version is {kept.name}" if kept else "you had changed nothing"
     print(printable(f"{path.name} is as it was shipped; {yours}"))
     return 0
-
-
-def corpus(args) -> int:
-    """`qrr corpus check`: is a collection what its data sheet promises?"""
-    return _report(course.check_corpus(qrr_lib.load_collection(args.collection)))
 
 
 def audit(args) -> int:
@@ -161,17 +157,3 @@ def _needs(module: str, extra: str):
             f"this command needs the extra [{extra}] ({error.name} is missing): "
             f'pip install -e ".[{extra}]"'
         ) from None
-
-
-def _print_ranking(collection, ranked) -> None:
-    print("rank before  cosine   words  states   final  title")
-    for doc in ranked:
-        ranks = f"{doc.rank:>4} {doc.first_rank:>6}"
-        words = "      -" if doc.words is None else f"{doc.words:>7.4f}"
-        scores = f"{doc.cosine:>7.4f} {words} {doc.quantum:>7.4f} {doc.score:>7.4f}"
-        print(f"{ranks} {scores}  {printable(collection.docs[doc.doc_id].title)}")
-
-
-def _report(lines) -> int:
-    print(printable("\n".join(map(str, lines))))
-    return 0 if all(line.ok for line in lines) else 1

@@ -9,12 +9,11 @@ from pathlib import Path
 import qrr_lib
 from qrr_lib import engine
 from qrr_lib.course.judgements import rankings
-from qrr_lib.course.lines import printable
 from qrr_lib.course.loading import Loading
 from qrr_lib.embed.collection import read_qrels, read_queries
 from qrr_lib.engine.passages import split_id
 from qrr_lib.engine.readers import find_files
-from qrr_lib.files import say
+from qrr_lib.files import printable, say
 
 MEASURES = ["nDCG@10", "RR@10", "R@100"]
 PARTLY = 3  # exit code: done, but something was left out
@@ -31,7 +30,7 @@ def index(args) -> int:
         raise ValueError(f"there is nothing to read in {', '.join(args.paths)}")
     passed = ", ".join(f"{n} {kind}" for kind, n in others.most_common(5))
     say(f"{len(files)} files to read" + (f"; passed over: {passed}" if passed else ""))
-    with _opened_or_made(args.to, args.tokens) as target:
+    with _opened_or_made(args.to, args.tokens, args.precision) as target:
         loading = Loading(target, files)
         written = loading.into(target)
         gone = loading.stale() + (loading.vanished(args.paths) if args.sync else [])
@@ -155,11 +154,11 @@ def _opened(place: str):
     return engine.Index.open(place, qrr_lib.TextEmbedder(cache=False))
 
 
-def _opened_or_made(place: str, tokens: str | None):
+def _opened_or_made(place: str, tokens: str | None, precision: str):
+    embedder = qrr_lib.TextEmbedder(cache=False, precision=precision)
     try:
-        opened = _opened(place)
+        opened = engine.Index.open(place, embedder)
     except FileNotFoundError:
-        embedder = qrr_lib.TextEmbedder(cache=False)
         return engine.Index.create(place, embedder, tokens=tokens or "states")
     if tokens and (kept := opened.info()["tokens"]) != tokens:
         opened.close()

@@ -1,6 +1,5 @@
 """Files into an index: what is read, left out, replaced and gone (lesson 14)."""
 
-import bisect
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -41,7 +40,6 @@ class Loading:
         self.before = index.sources()
         self.places = {split_id(key)[0]: place for key, place in self.before.items()}
         self.seen: dict[str, int] = {}
-        self.ends: list[int] = []  # passages read when a document ends
 
     def into(self, index) -> int:
         """Add all passages, under a line that says how far it is; returns how many were
@@ -53,27 +51,23 @@ class Loading:
         options = {"unit": " documents", "mininterval": wait, "dynamic_ncols": True}
         total = sum(map(most_documents, self.files))
         with tqdm(total=total, **options) as line:
-
-            def progress(passages: int) -> None:
-                done = bisect.bisect_right(self.ends, passages)
-                line.update(done - line.n)
-
-            return index.add(self.read(), progress) + self._parts_into(index)
+            return index.add(self.read(line)) + self._parts_into(index)
 
     def _parts_into(self, index) -> int:
         """Add what `qrr bulk` has encoded: how many passages were new or changed."""
         written = 0
         for path, about in self.parts.items():
             check_same(path, about, {name: index.about[name] for name in SAME})
-            passages, encoded = read_part(path)
-            self.passages += len(passages)
-            self.seen |= Counter(split_id(passage.id)[0] for passage in passages)
-            written += index.add(passages, encoded=encoded)
+            points = read_part(path)
+            self.passages += len(points)
+            self.seen |= Counter(split_id(point.payload["id"])[0] for point in points)
+            written += index.add_points(points)
         return written
 
-    def read(self) -> Iterator[Passage]:
-        """Passages of all documents, one after the other."""
+    def read(self, line) -> Iterator[Passage]:
+        """Passages of all documents, one after the other, counted on the line."""
         for document in read_documents(self.files, self.skipped):
+            line.update()
             place = self.places.get(document.id, document.source)
             if place != document.source and Path(place).exists():
                 reason = f"the id {document.id!r} is in the index already, from {place}"
@@ -82,7 +76,6 @@ class Loading:
             found = list(cut(document, *self.pieces))
             self.seen[document.id] = len(found)
             self.passages += len(found)
-            self.ends.append(self.passages)
             yield from found
 
     def stale(self) -> list[str]:

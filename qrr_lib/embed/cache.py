@@ -10,10 +10,14 @@ from functools import cached_property
 import numpy as np
 
 from qrr_lib.embed.models import ModelSpec
-from qrr_lib.files import cache_dir, data_dir, say
+from qrr_lib.files import cache_dir, data_dir, read_arrays, say
 
 TABLE = "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector, crc)"
-SELECT = "SELECT key, vector, crc FROM vectors WHERE key = ?"
+# a row's own key is read, not what the index of keys says: that may be damaged, too
+SELECT = """SELECT key, vector, crc FROM vectors WHERE rowid IN
+    (SELECT rowid FROM vectors WHERE key = ?)"""
+# what SQLite calls damage: a bad page, no database, a table that is not as it was
+DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 INSERT = "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)"
 
 
@@ -42,9 +46,10 @@ class EmbeddingCache:
     def get(self, keys: list[bytes]) -> dict[bytes, np.ndarray]:
         """Return the vectors that are there: {key: (D,) float32}."""
         found = {key: self.shipped[key] for key in keys if key in self.shipped}
-        left = [(key,) for key in set(keys) - set(found)]
-        for key, blob, crc in self._execute(SELECT, left):
-            if zlib.crc32(blob) == crc and len(blob) == 4 * self.spec.dim:
+        left = set(keys) - set(found)
+        for key, blob, crc in self._execute(SELECT, [(key,) for key in left]):
+            whole = isinstance(blob, bytes) and len(blob) == 4 * self.spec.dim
+            if key in left and whole and zlib.crc32(blob) == crc:
                 found[key] = np.frombuffer(blob, dtype="<f4")
             else:
                 damaged = f"one cached embedding in {self.path.name} is damaged"
@@ -73,13 +78,14 @@ class EmbeddingCache:
                     return [
                         found for row in rows for found in db.execute(statement, row)
                     ]
-            except sqlite3.OperationalError:  # locked, read-only, disk full
-                raise
-            except sqlite3.DatabaseError as error:  # not a database, or malformed
+            except sqlite3.DatabaseError as error:
+                # else: locked, read-only, disk full
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in DAMAGE:
+                    raise
                 self.path.replace(self.path.with_suffix(".damaged"))
                 damaged = f"the embedding cache {self.path.name} was damaged ({error})"
                 say(f"{damaged}; starting a new one")
-        except (OSError, sqlite3.OperationalError) as error:
+        except (OSError, sqlite3.DatabaseError) as error:
             self.usable = False
             advice = "Set QRR_CACHE_DIR to a folder you can write to."
             problem = f"the embedding cache {self.path} cannot be used ({error})"
@@ -93,12 +99,11 @@ class EmbeddingCache:
         """
         try:
             folder = data_dir() / "course" / "embeddings"
-            file = np.load(folder / f"{self.spec.name}.npz")
+            file = read_arrays(folder / f"{self.spec.name}.npz")
         except FileNotFoundError:
             return {}
-        with file:
-            if str(file["weights"]) != self.spec.sha256:
-                return {}
-            vectors = file["vectors"].astype(np.float32)
-            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-            return dict(zip(file["keys"].tolist(), vectors))
+        if str(file["weights"]) != self.spec.sha256:
+            return {}
+        vectors = file["vectors"].astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return dict(zip(file["keys"].tolist(), vectors))

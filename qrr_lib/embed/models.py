@@ -1,4 +1,4 @@
-"""Which weights the course uses, and how to tell that a file holds them (lesson 01)."""
+"""Which models the course uses, and how to tell that a folder holds one (lesson 01)."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,6 +7,13 @@ from pathlib import Path
 from qrr_lib.files import setting
 
 WEIGHTS = "model.safetensors"
+# everything else that decides an embedding
+SETTINGS = (
+    "config.json modules.json config_sentence_transformers.json "
+    "sentence_bert_config.json 1_Pooling/config.json tokenizer.json "
+    "tokenizer_config.json special_tokens_map.json vocab.txt"
+).split()
+UNUSED = {"data_config.json"}  # on the Hub; nobody loads it
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,8 @@ class ModelSpec:
     megabytes : to download, for messages
     repo, revision : on the Hub; empty if it has no such file
     weights : name of the file that carries the SHA-256
+    settings_sha256 : of the SHA-256s of all files in `SETTINGS`; empty for a model
+        whose weights file holds everything
     """
 
     name: str
@@ -31,13 +40,29 @@ class ModelSpec:
     repo: str = ""
     revision: str = ""
     weights: str = WEIGHTS
+    settings_sha256: str = ""
 
-    def is_in(self, folder: Path) -> bool:
-        """True if the folder's weights have the SHA-256 that the course was tested
-        with.
+    def fault_in(self, folder: Path) -> str:
+        """Why the folder does not hold this model, byte for byte as the course was
+        tested with it; "" if it does. FileNotFoundError for an absent file.
         """
-        with open(folder / self.weights, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256
+        if self.settings_sha256:
+            digests = "".join(sha256_of(folder / name) for name in SETTINGS)
+            if hashlib.sha256(digests.encode()).hexdigest() != self.settings_sha256:
+                return f"settings or tokenizer in {folder} are not the expected ones"
+            others = {path.name for path in folder.glob("*.json")} - UNUSED
+            if others := others - set(SETTINGS):
+                return f"{folder} holds {min(others)}, which could be loaded, too"
+        if sha256_of(folder / self.weights) != self.sha256:
+            path = folder / self.weights
+            return f"SHA-256 of {path} is not the expected one (damaged or changed)"
+        return ""
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 _SPECS = (
@@ -49,6 +74,7 @@ _SPECS = (
         430,
         "sentence-transformers/all-mpnet-base-v2",
         "e8c3b32edf5434bc2275fc9bab85f82640a19130",
+        settings_sha256="2333f8e3bea2ce272921042c9b1bfb1cc9c17972200e05962412274ca335dc9b",
     ),
     ModelSpec(
         "all-MiniLM-L6-v2",
@@ -58,6 +84,7 @@ _SPECS = (
         84,
         "sentence-transformers/all-MiniLM-L6-v2",
         "1110a243fdf4706b3f48f1d95db1a4f5529b4d41",
+        settings_sha256="befa62282e83f36b4ea39317fe9e9c3fd52330f848f9ad2d9b650a33d5cb2a6f",
     ),
     ModelSpec(  # lesson 13: a language model, four bits a weight
         "SmolLM2-135M-Instruct",

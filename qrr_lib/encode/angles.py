@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Self
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 import qrr_lib.encode
 from qrr_lib.checks import numbers
 from qrr_lib.encode.circuit import Circuit
 from qrr_lib.encode.codes import code_bits
-from qrr_lib.files import atomic_path, data_dir, read_tensors
+from qrr_lib.files import data_dir, read_tensors, write_tensors
 
 SOURCES = ("QubitAnglePredictor", "EquatorialHead", "QubitMap")  # that can be saved
 
@@ -66,7 +65,8 @@ def fingerprint(angles) -> str:
             f"a {type(angles).__name__} has no weights to tell it apart: give it an "
             "attribute `sha256`"
         )
-    settings = [type(angles).__name__, angles.circuit, getattr(angles, "scale", "")]
+    kept = (getattr(angles, name, "") for name in ("circuit", "scale"))
+    settings = [type(angles).__name__, *kept]
     if code_bits(angles) == 4:
         settings.append("4 bits")
     if not hasattr(angles, "SETTINGS"):  # no class of ours: its layers may be anything
@@ -122,12 +122,9 @@ def save_source(
     if source.embedding_dim is None:
         raise ValueError(f"this {kind} is not fitted: there is nothing to save")
     about = {"kind": kind} | {name: getattr(source, name) for name in source.SETTINGS}
-    about["sha256"] = fingerprint(source)
     metadata = {"qrr": json.dumps(about, default=asdict)}
     metadata["provenance"] = json.dumps(provenance or {})
-    weights = {k: tensor.contiguous() for k, tensor in source.state_dict().items()}
-    with atomic_path(path) as partial:
-        save_file(weights, partial, metadata)
+    write_tensors(path, source.state_dict(), metadata)
 
 
 def load_source(
@@ -135,24 +132,18 @@ def load_source(
 ) -> tuple[AngleSource, dict]:
     """Read a file of `save_source`: (angle source, provenance).
 
-    Raises FileNotFoundError, or ValueError if the file holds none of `kinds`, was
-    changed, or (with `embedding_dim`) belongs to another embedding size.
+    Raises FileNotFoundError, or ValueError if the file holds none of `kinds`, is
+    damaged, or (with `embedding_dim`) belongs to another embedding size.
     """
     metadata, weights = read_tensors(path)
     settings = json.loads(metadata.get("qrr", "{}"))
     kind = settings.pop("kind", None)
     if kind not in kinds:
         raise ValueError(f"{path} is not a saved {' or '.join(kinds)}")
-    sha256 = settings.pop("sha256", None)  # the course's heads were saved without
     if "circuit" in settings:
         settings["circuit"] = Circuit(**settings["circuit"])
     source = getattr(qrr_lib.encode, kind)(**settings)
     source.load_state_dict(weights, assign=True)
-    if sha256 not in (None, fingerprint(source)):
-        raise ValueError(
-            f"{path} is damaged or was changed: its hash does not match; fit or train "
-            "it again"
-        )
     if embedding_dim not in (None, source.embedding_dim):
         raise ValueError(
             f"the {kind} in {path} was made for {source.embedding_dim}-d embeddings, "

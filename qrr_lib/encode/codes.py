@@ -67,8 +67,7 @@ def bloch_table(bits: int = 8) -> np.ndarray:
     """Bloch vector of every pair of codes, (65536, 4) float32, row θ-code + 256·γ-code
     (a pair of bytes read as one number), or (256, 4).
 
-    The fourth number is 0: a row of 16 bytes is copied in one step, which makes looking
-    up twice as fast.
+    The fourth number is 0: rows of 16 bytes are looked up in two thirds of the time.
     """
     every = np.arange(256, dtype=np.uint8)[:, None]
     if bits == 8:
@@ -83,11 +82,11 @@ def codes_to_features(codes: np.ndarray) -> np.ndarray:
     """Look codes of T tokens up in `bloch_table`: (T, 4n) float32, so that the inner
     product of two rows is Σ nᵢ·mᵢ.
     """
-    table, rows = bloch_table(4), codes
-    if codes.ndim == 3:
-        table, rows = bloch_table(8), np.ascontiguousarray(codes).view("<u2")[..., 0]
-    # a row of 16 bytes at a time, as if it were one complex number
-    return table.view(np.complex128)[:, 0].take(rows).view(np.float32)
+    bits, rows = 4, codes
+    if codes.ndim == 3:  # two bytes a qubit, read as one number
+        bits, rows = 8, np.ascontiguousarray(codes).view("<u2")[..., 0]
+    vectors = bloch_table(bits).take(rows, axis=0)  # (T, n, 4)
+    return vectors.reshape(len(codes), 4 * codes.shape[1])
 
 
 def codes_to_bloch(codes: np.ndarray) -> np.ndarray:

@@ -70,27 +70,26 @@ class EquatorialHead(AngleSource):
     (0, π), γ in (0, 2π).
 
     θ = π/2 + (π/2)·tanh(u), γ = π + π·tanh(u') with (u, u') = 10·Wx: near u = 0 a qubit
-    sits on the equator, where fidelity feels a change of angle most. `spread` is the
-    standard deviation of u at the start for a unit vector x: texts begin apart (a
-    collapsed start takes long to leave), and tanh is not flat yet. The factor 10 keeps
-    W small, so that an optimiser's usual step moves an angle visibly. Lesson 07.
+    sits on the equator, where fidelity feels a change of angle most. At the start u has
+    a standard deviation of 0.3 for a unit vector x: texts begin apart (a collapsed
+    start takes long to leave), and tanh is not flat yet. The factor 10 keeps W small,
+    so that an optimiser's usual step moves an angle visibly. Lesson 07.
     """
 
     GAIN = 10.0
+    SPREAD = 0.3
 
     def __init__(
         self,
         embedding_dim: int = 768,
         circuit: Circuit | None = None,
-        spread: float = 0.3,
         seed: int | None = None,
     ):
         super().__init__()
         self.embedding_dim = whole_number("embedding_dim", embedding_dim)
         self.circuit = circuit or Circuit(64)
-        self.spread = spread
         self.linear = nn.Linear(self.embedding_dim, math.prod(self.circuit.angle_shape))
-        std = spread / self.GAIN
+        std = self.SPREAD / self.GAIN
         nn.init.normal_(self.linear.weight, std=std, generator=seeded(seed))
         nn.init.zeros_(self.linear.bias)
         ranges = torch.tensor([math.pi / 2, math.pi])  # θ = π/2 + (π/2)·tanh u

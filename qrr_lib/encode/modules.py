@@ -39,7 +39,7 @@ class QubitStates(Module):
         is.
     similarity : str
         "local_fidelity" for any circuit: width 3n, c = ½. "fidelity" for at most four
-        qubits: width 4ⁿ − 1, c = 2⁻ⁿ. "geometric_fidelity" for one qubit.
+        qubits: width 4ⁿ − 1, c = 2⁻ⁿ.
 
     Attributes
     ----------
@@ -94,7 +94,6 @@ class QubitStates(Module):
                 "(head, provenance), take the head"
             )
         kind = similarity_named(similarity)
-        kind.check(angles.circuit)
         self.angles, self.similarity = angles, similarity
         self.constant, self.width = kind.fold(angles.circuit.n_qubits)
 

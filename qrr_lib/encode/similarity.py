@@ -27,12 +27,14 @@ from qrr_lib.encode.formulas import (
 
 
 class Similarity:
-    """One way to compare states, as a number in [0, 1]."""
+    """One way to compare states, as a number in [0, 1].
+
+    `averages` says that qubits add to it one by one, from their Bloch vectors, so that
+    it does not vanish where there are many.
+    """
 
     name = ""
-
-    def check(self, circuit: Circuit) -> None:
-        """Raise ValueError if states of this circuit cannot be compared so."""
+    averages = False
 
     def rows(self, angles: torch.Tensor, circuit: Circuit, backend: str | None = None):
         """Angles (B, L, n, 2) → rows: (B, 2**n) states or (B, n, 3) Bloch vectors.
@@ -113,6 +115,7 @@ class LocalFidelity(Similarity):
     """Mean over qubits of (1 + nᵢ·mᵢ)/2."""
 
     name = "local_fidelity"
+    averages = True
 
     def rows(self, angles, circuit, backend=None):
         large = circuit.n_qubits > MAX_QUBITS
@@ -127,31 +130,6 @@ class LocalFidelity(Similarity):
         return 0.5, 3 * n_qubits
 
 
-class GeometricFidelity(Similarity):
-    """F^(1/n), of product states of one layer."""
-
-    name = "geometric_fidelity"
-
-    def check(self, circuit):
-        if not has_closed_form(circuit):
-            raise ValueError(
-                "geometric_fidelity needs a product state of one layer; use 'fidelity' "
-                "for entangled circuits"
-            )
-
-    def rows(self, angles, circuit, backend=None):
-        return bloch_vectors(angles)
-
-    def pairs(self, a, b):
-        return self.logits(a, b).exp()
-
-    def logits(self, a, b):
-        return log_fidelity(a, b) / a.shape[1]
-
-    def fold(self, n_qubits):
-        return (0.5, 3) if n_qubits == 1 else super().fold(n_qubits)
-
-
 class Cosine(Similarity):
     """(1 + cosine)/2 of unit vectors: what classical rivals are compared by."""
 
@@ -161,9 +139,7 @@ class Cosine(Similarity):
         return (1 + a @ b.T) / 2
 
 
-SIMILARITIES = {
-    kind.name: kind() for kind in (Overlap, Fidelity, LocalFidelity, GeometricFidelity)
-}
+SIMILARITIES = {kind.name: kind() for kind in (Overlap, Fidelity, LocalFidelity)}
 COSINE = Cosine()
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from qrr_lib.encode.angles import load_source, save_source
 from qrr_lib.engine.passage import Point
+from qrr_lib.files import say
 from qrr_lib.rank.scorer import Scorer
 
-FORMAT = 2
+FORMAT = 3
 ABOUT = str(uuid.UUID(int=1))
 SCORER = ("similarity", "interaction", "idf")
 
@@ -61,6 +62,20 @@ def read_about(place, store) -> dict:
             "take another place, or index again"
         )
     return about
+
+
+def as_made(about: dict, embedder):
+    """The embedder in the precision in which an index was made: int8 is not mixed with
+    the others, which hardly differ.
+    """
+    made = about["model_sha256"].startswith("int8-")
+    if made == (getattr(embedder, "precision", None) == "int8"):
+        return embedder
+    if made:
+        say("this index was made in int8: so are the vectors of what comes now")
+    else:
+        say("this index was not made in int8: going on in fp32")
+    return embedder.with_precision("int8" if made else "fp32")
 
 
 def check_same(place, about: dict, here: dict) -> None:

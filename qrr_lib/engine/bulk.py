@@ -1,53 +1,51 @@
 """Many files at once with Ray, on one machine or a cluster (lesson 14; needs the extra
 `[cluster]`).
 
-A task is a part of a file: a worker reads it, cuts it into passages, embeds and encodes
-them, and hands them on to a server, or writes them into a Parquet file that an index
-takes in. What is there already, by its content's hash, is passed over, so that each
-passage is done once, however often the job is broken off.
+One process reads files and cuts them into passages; workers embed and encode groups of
+them, and hand them on to a server, or write them into Parquet files that an index takes
+in. What is there already, by its content's hash, is passed over, so that each passage
+is done once, however often the job is broken off.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from qrr_lib.embed.rows import TABLES, kind_of
 from qrr_lib.engine.extra import EngineError, package
 from qrr_lib.engine.index import Index
 from qrr_lib.engine.parts import part_about, write_part
 from qrr_lib.engine.passage import Passage, digest, payload_of
 from qrr_lib.engine.passages import cut, stale, word_pieces
 from qrr_lib.engine.places import is_address
-from qrr_lib.engine.readers import most_documents, read_documents
+from qrr_lib.engine.readers import read_documents
 from qrr_lib.engine.tokens import tokens_named
 
-ROWS = 1000  # documents in a task
+DOCUMENTS = 100  # in a group, on average
 
 
 class Parts:
     """A folder of Parquet files, named by a digest of what they hold."""
 
-    def __init__(self, folder: Path, tokens: str, embedder):
+    def __init__(self, folder: Path, embedder, tokens: str):
         self.folder, self.kind = folder, tokens_named(tokens, embedder)
         self.about = {"tokens": tokens} | self.kind.belongs_to()
 
-    def add(self, passages: list[Passage]) -> tuple[int, str]:
+    def add(self, passages: list[Passage]) -> tuple[int, Path]:
         """Write passages, unless they are there: (how many were new, their file)."""
-        hashes = [payload_of(passage)["hash"] for passage in passages]
+        payloads = list(map(payload_of, passages))
+        hashes = [one["hash"] for one in payloads]
         path = self.folder / f"{digest([self.about, hashes])}.parquet"
-        if path.exists() or not passages:
-            return 0, path.name
-        encoded = self.kind.encode([passage.full for passage in passages])
-        write_part(path, self.about, passages, *encoded)
-        return len(passages), path.name
+        if path.exists():
+            return 0, path
+        write_part(path, self.about, self.kind.points(payloads))
+        return len(passages), path
 
 
 class Worker:
-    """Does tasks; Ray makes one in every process.
+    """Does groups of passages; Ray makes one in every process.
 
     Parameters
     ----------
@@ -58,53 +56,35 @@ class Worker:
 
     def __init__(self, make_embedder: Callable, place: str, tokens: str):
         embedder = make_embedder()
-        self.pieces = word_pieces(embedder)
-        self.server = is_address(place)
-        if self.server:
+        if is_address(place):
             self.target = Index.open(place, embedder)
         else:
-            self.target = Parts(Path(place), tokens, embedder)
+            self.target = Parts(Path(place), embedder, tokens)
 
-    def do(self, task: dict) -> dict:
-        """What became of a task: {document id: its passages}, {document id: its file},
-        how many passages were written, into which part, and {file: what could not be
-        read}.
-        """
-        skipped: dict[Path, list[str]] = {}
-        documents = read_documents(task["files"], skipped)
-        own = list(itertools.islice(documents, task["first"], task["end"]))
-        found = {one.id: list(cut(one, *self.pieces)) for one in own}
-        passages = list(itertools.chain(*found.values()))
-        added = self.target.add(passages)
-        written, part = (added, None) if self.server else added
-        return {
-            "seen": {key: len(passages) for key, passages in found.items()},
-            "places": {one.id: one.source for one in own},
-            "written": written,
-            "part": part,
-            "skipped": skipped,
-        }
+    def do(self, passages: list[Passage]) -> tuple[int, Path | None]:
+        """How many passages were written, and into which file."""
+        done = self.target.add(passages)
+        return done if isinstance(done, tuple) else (done, None)
 
 
-def tasks_of(files: dict[Path, str], rows: int = ROWS) -> list[dict]:
-    """Cut files (as `find_files` returns them) into tasks of about `rows` documents.
+def grouped(
+    documents: Iterable[Passage], pieces: tuple, seen: dict[str, int]
+) -> Iterator[list[Passage]]:
+    """Passages of documents in groups; `seen` becomes {document id: how many}.
 
-    A table is read from its beginning for each of them. Other files are put together by
-    a digest of their names, so that a new one changes one task.
+    A group ends where a digest of a document's id says so: a new document changes one
+    group, and leaves the others' files as they are.
     """
-    tasks, texts = [], {}
-    tables = [path for path in files if kind_of(path) in TABLES]
-    for path in tables:
-        starts = range(0, max(1, most_documents(path)), rows)
-        for first in starts:
-            end = None if first == starts[-1] else first + rows
-            tasks.append({"files": {path: files[path]}, "first": first, "end": end})
-    count = 1 << max(0, (len(files) - len(tables) - 1) // rows).bit_length()
-    for path in sorted(files.keys() - set(tables)):
-        group = int(digest(files[path]), 16) % count
-        texts.setdefault(group, {})[path] = files[path]
-    whole = {"first": 0, "end": None}
-    return [*tasks, *({"files": own} | whole for _, own in sorted(texts.items()))]
+    group = []
+    for document in documents:
+        own = list(cut(document, *pieces))
+        seen[document.id] = len(own)
+        group += own
+        if int(digest(document.id), 16) % DOCUMENTS == 0:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def load_in_bulk(
@@ -114,7 +94,6 @@ def load_in_bulk(
     tokens: str = "states",
     workers: int | None = None,
     address: str | None = None,
-    rows: int = ROWS,
 ) -> dict:
     """Embed and encode files on many workers, into an index on a server or a folder of
     Parquet files for `qrr index`; run it again after a break.
@@ -122,8 +101,7 @@ def load_in_bulk(
     Parameters
     ----------
     files : as `find_files` returns them
-        All workers must see them, and the folder, at the same paths.
-    place : address or path
+    place : address, or path of a folder that all workers see
     make_embedder : callable
         () → embedder, called in every worker.
     tokens : as in `Index.create`; for an index that is there already, its own are taken
@@ -131,39 +109,43 @@ def load_in_bulk(
         None takes one for each graphics card, or else for each processor core.
     address : str or None
         Of a running Ray cluster; None starts one on this machine.
-    rows : int
-        Documents in a task.
 
     Returns {"seen": {document id: how many passages it has}, "written": passages that
     were new or changed, "deleted", "skipped": {file: reasons}}.
     """
-    tasks, place = tasks_of(files, rows), str(place)
-    if not is_address(place):
-        place = str(_folder(Path(place)))
-        work = on_ray(tasks, (make_embedder, place, tokens), workers, address)
-        for path in _parts(Path(place)) - {Path(place, one["part"]) for one in work}:
+    embedder, server = make_embedder(), is_address(place)
+    place = str(place if server else _folder(Path(place)))
+    if server:
+        try:
+            Index.open(place, embedder).close()
+        except FileNotFoundError:
+            Index.create(place, embedder, tokens=tokens).close()
+    seen, skipped, deleted = {}, {}, 0
+    groups = grouped(read_documents(files, skipped), word_pieces(embedder), seen)
+    done = on_ray(groups, (make_embedder, place, tokens), workers, address)
+    if server:
+        with Index.open(place, embedder) as index:
+            deleted = index.delete(stale(index.ids(), seen))
+    else:
+        for path in _parts(Path(place)) - {path for _, path in done}:
             path.unlink()  # of what is gone or has changed
-        return _summary(work)
-    embedder = make_embedder()
-    try:
-        Index.open(place, embedder).close()
-    except FileNotFoundError:
-        Index.create(place, embedder, tokens=tokens).close()
-    work = on_ray(tasks, (make_embedder, place, tokens), workers, address)
-    done = _summary(work)
-    with Index.open(place, embedder) as index:
-        done["deleted"] = index.delete(stale(index.ids(), done["seen"]))
-    return done
+    written = sum(count for count, _ in done)
+    found = {"seen": seen, "written": written, "deleted": deleted}
+    return found | {"skipped": skipped}
 
 
 def on_ray(
-    tasks: list[dict], arguments: tuple, workers: int | None, address: str | None
-) -> list[dict]:
-    """Do tasks with Ray, by workers made from `arguments`, on the cluster that is
-    running or on one that is started for them; what became of each, in their order.
+    groups: Iterable[list[Passage]],
+    arguments: tuple,
+    workers: int | None,
+    address: str | None,
+) -> list[tuple]:
+    """Do groups with Ray, by workers made from `arguments`, on the cluster that is
+    running or on one that is started for them; what became of each.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray, pool = package("ray", "cluster"), package("ray.util", "cluster").ActorPool
+    ray = package("ray", "cluster")
+    ActorPool = package("ray.util", "cluster").ActorPool
     ours = not ray.is_initialized()
     options, actors = {"logging_level": "ERROR", "log_to_driver": False}, []
     try:
@@ -171,10 +153,17 @@ def on_ray(
             ray.init(address=address, **options)
         there = ray.cluster_resources()
         kind = "GPU" if there.get("GPU") else "CPU"
-        most = min(len(tasks), max(1, int(there.get(kind, 1))))
+        most = max(1, int(there.get(kind, 1)))
         make = ray.remote(**{f"num_{kind.lower()}s": 1})(Worker).remote
         actors = [make(*arguments) for _ in range(min(workers or most, most))]
-        return list(pool(actors).map(lambda actor, one: actor.do.remote(one), tasks))
+        pool, done = ActorPool(actors), []
+        for group in groups:
+            if not pool.has_free():  # read on when a worker is
+                done.append(pool.get_next_unordered())
+            pool.submit(lambda actor, own: actor.do.remote(own), group)
+        while pool.has_next():
+            done.append(pool.get_next_unordered())
+        return done
     except Exception as error:  # Ray raises all kinds, plain if a node does not start
         found = re.search(r"^[\w.]+(Error|Exception): .*", str(error), re.MULTILINE)
         raise EngineError(
@@ -203,19 +192,3 @@ def _folder(folder: Path) -> Path:
 
 def _parts(folder: Path) -> set[Path]:
     return {path for path in folder.glob("[!.]*.parquet") if part_about(path)}
-
-
-def _summary(work: list[dict]) -> dict:
-    """All tasks together; an id from two files is said, as one of them is lost."""
-    seen, places, skipped, written = {}, {}, {}, 0
-    for done in work:
-        for key, file in done["places"].items():
-            if (there := places.setdefault(key, file)) != file:
-                reason = f"the id {key!r} stands in {there}, too"
-                skipped.setdefault(Path(file), {})[reason] = None
-        for file, reasons in done["skipped"].items():  # each task of a table says them
-            skipped.setdefault(file, {}).update(dict.fromkeys(reasons))
-        seen |= done["seen"]
-        written += done["written"]
-    skipped = {file: list(reasons) for file, reasons in skipped.items()}
-    return {"seen": seen, "written": written, "deleted": 0, "skipped": skipped}

@@ -27,12 +27,12 @@ class ClientStore(Store):
         How messages call it.
     name : str
         The collection.
-    lock : filelock.FileLock or None
-        Freed when the store is closed.
+    own : bool
+        Close the client with the store; a reader's own stays open.
     """
 
-    def __init__(self, client, place: str, name: str, lock=None):
-        self.client, self.place, self.name, self.lock = client, place, name, lock
+    def __init__(self, client, place: str, name: str, own: bool = False):
+        self.client, self.place, self.name, self.own = client, place, name, own
         self.q = package("qdrant_client.models")
         self.range = self.q.Range
         self.exists = self._do(client.collection_exists)
@@ -127,6 +127,5 @@ class ClientStore(Store):
         """Unknown here."""
 
     def close(self) -> None:
-        if self.lock is not None:  # a folder; a reader's own client stays open
+        if self.own:
             self.client.close()
-            self.lock.release()

@@ -3,55 +3,50 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 from qrr_lib.engine.extra import EngineError, package
 from qrr_lib.engine.passage import Point, field_key
 from qrr_lib.engine.stores import PAGE, Store
 
-LOCK = ".in-use"
-POINTS = "points"  # the folder of the engine inside an index' folder
-BEGUN = "points.begun"
+SHARD = "edge_config.json"  # a folder that holds it is one of the engine's
 ROOM = 200 * 2**20  # bytes that must be free before anything is written
 
 
 class EdgeStore(Store):
-    """Points in a folder. One process at a time; what a call wrote is on disk when it
-    returns.
+    """Points in a folder. One process at a time: the engine holds a lock on it; what a
+    call wrote is on disk when it returns.
 
     Parameters
     ----------
     folder : path
     layout : dict or None
-        To make a new one: {"dense": width, "tokens": width or None}; a kill leaves
-        either all of it or nothing. None opens what is there.
-    first : Point
-        Of a new one.
+        To make a new one: {"dense": width, "tokens": width or None}. None opens what is
+        there.
     """
 
-    def __init__(self, folder: Path, layout: dict | None = None, first: Point = None):
+    def __init__(self, folder: Path, layout: dict | None = None):
         self.q = package("qdrant_edge")
-        self.range = self.q.RangeFloat
-        self.folder = folder
-        self.lock = locked(folder)
-        try:
-            if layout is not None:
-                self._make(layout, first)
-            load = self.q.EdgeShard.load
-            self.shard = self._do(load, str(folder / POINTS))
-        except Exception:
-            self.lock.release()
-            raise
+        self.range, self.folder = self.q.RangeFloat, folder
+        shard, more = self.q.EdgeShard, [self._config(layout)] if layout else []
+        self.shard = self._do(
+            shard.create if layout else shard.load, str(folder), *more
+        )
 
-    def _make(self, layout: dict, first: Point) -> None:
-        begun = self.folder / BEGUN
-        shutil.rmtree(begun, ignore_errors=True)  # of a run that was killed
-        begun.mkdir()
-        create = self.q.EdgeShard.create
-        self.shard = self._do(create, str(begun), self._config(layout))
-        self.upsert([first])
-        self.shard.close()
-        begun.rename(self.folder / POINTS)
+    @classmethod
+    def make(cls, folder: Path, layout: dict, first: Point) -> EdgeStore:
+        """Make a new one, with a first point; a kill leaves all of it or nothing."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = {"dir": folder.parent, "prefix": f".{folder.name}-"}
+        with tempfile.TemporaryDirectory(**beside) as begun:
+            made = cls(Path(begun, "index"), layout)
+            made.upsert([first])
+            made.close()
+            if folder.is_dir():
+                folder.rmdir()  # an empty one
+            made.folder.rename(folder)
+        return cls(folder)
 
     def _config(self, layout: dict):
         q = self.q
@@ -74,6 +69,8 @@ class EdgeStore(Store):
         try:
             return call(*arguments)
         except Exception as error:  # the package raises plain ones
+            if "WouldBlock" in str(error):  # its lock
+                raise in_use(self.folder) from None
             raise EngineError(
                 f"the index in {self.folder} could not be read or written: {error}"
             ) from None
@@ -154,22 +151,11 @@ class EdgeStore(Store):
     def close(self) -> None:
         """Let another process in."""
         self.shard.close()
-        self.lock.release()
 
 
-def locked(folder: Path):
-    """A lock on a folder, freed when this process ends; EngineError if another has
-    it.
-    """
-    import filelock
-
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise EngineError(
-            f"the index in {folder} is open in another process: wait until it is done, "
-            "or stop it (one process at a time; a server takes many)"
-        ) from None
-    return lock
+def in_use(folder: Path) -> EngineError:
+    """What a second process is told."""
+    return EngineError(
+        f"the index in {folder} is open in another process: wait until it is done, or "
+        "stop it (one process at a time; a server takes many)"
+    )

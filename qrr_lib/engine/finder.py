@@ -10,7 +10,13 @@ import numpy as np
 
 from qrr_lib.checks import checked_queries, listed, whole_number
 from qrr_lib.engine.about import ABOUT
-from qrr_lib.engine.passage import Point, check_condition, is_number, unpacked
+from qrr_lib.engine.passage import (
+    Point,
+    check_condition,
+    is_number,
+    point_id,
+    unpacked,
+)
 from qrr_lib.rank.maxsim import TokenRarity
 from qrr_lib.rank.mix import SIGNALS, Candidates
 from qrr_lib.rank.ranking import Ranking
@@ -19,7 +25,7 @@ from qrr_lib.rank.words import word_numbers, words_signal
 from qrr_lib.tables import Table, ranking_table
 
 COUNTED = 50_000  # passages whose word pieces are counted: enough for a fair sample
-SHOWN = ("title", "text", "source", "fields")
+SHOWN = ["id", "title", "text", "source", "fields"]
 
 
 class Hit(NamedTuple):
@@ -73,8 +79,16 @@ class Finder:
         `Hit` that a notebook shows as a table.
         """
         most = max(whole_number("k", k), whole_number("candidates", candidates))
-        found, payloads = self._candidates({"": query}, most, where, SHOWN)
-        return best_hits(found, payloads, self.weights, k)
+        found = self.candidates({"": query}, most, where)
+        mixed, hits = found.mix(self.weights), Hits()
+        best = {found.doc_ids[i]: int(i) for i in found.order(mixed)[0][:k]}
+        points = self.store.retrieve(list(map(point_id, best)), SHOWN)
+        shown = {point.payload.pop("id"): point.payload for point in points}
+        for rank, (key, i) in enumerate(best.items(), 1):
+            signals = {name: float(s[0, i]) for name, s in found.signals.items()}
+            score = float(mixed[0, i])
+            hits.append(Hit(key, rank, i + 1, score, signals, **shown[key]))
+        return hits
 
     def candidates(
         self, queries: Mapping[str, str], k: int = 100, where: list | None = None
@@ -85,22 +99,16 @@ class Finder:
         `where` are conditions (field, operator, value) that passages must fulfil; see
         `condition`.
         """
-        return self._candidates(queries, whole_number("k", k), where)[0]
-
-    def _candidates(self, queries: Mapping[str, str], k: int, where, keep=()):
-        """The same, and {passage id: payload of the fields in `keep`}."""
-        texts = checked_queries(queries)
+        texts, k = checked_queries(queries), whole_number("k", k)
         where = [check_condition(one) for one in listed("where", where or [])]
         for field, _, value in where:
             self._index_field(field, value)
         (vectors, states), words = self.kind.encode(texts), word_numbers(texts)
-        payloads, found = {}, []
-        for i, vector in enumerate(vectors.tolist()):
-            query = vector, states[i : i + 1], words[i]
-            own, scores = self._one(*query, k, where, keep)
-            payloads |= own
-            found.append((list(own), scores))
-        return _table(list(queries), list(payloads), found), payloads
+        found = [
+            self._one(vector, states[i : i + 1], words[i], k, where)
+            for i, vector in enumerate(vectors.tolist())
+        ]
+        return _table(list(queries), found)
 
     def _index_field(self, field: str, value) -> None:
         first = value[0] if isinstance(value, list) else value
@@ -108,18 +116,17 @@ class Finder:
             self._indexed.add(field)
             self.store.index_field(field, number=is_number(first))
 
-    def _one(self, vector, query: States, words: list, k: int, where: list, keep):
-        """({passage id: payload}, {signal: scores}) for one query, nearest first."""
+    def _one(self, vector, query: States, words: list, k: int, where: list):
+        """(passage ids, {signal: scores}) for one query, nearest first."""
         asked = {"dense": vector}
         if words:
             asked["words"] = {word: float(words.count(word)) for word in words}
         find = functools.partial(self.store.find, asked, k, where)
-        fields = ["id", "words", *self.kind.payload, *keep]
+        fields = ["id", "words", *self.kind.payload]
         found = find(by=("dense", vector), payload=fields)
         points = [point for point, _ in found]
         own = [unpacked(point.payload["words"]) for point in points]
-        shown = ({name: point.payload[name] for name in keep} for point in points)
-        return dict(zip((point.payload["id"] for point in points), shown)), {
+        return [point.payload["id"] for point in points], {
             "cosine": [score for _, score in found],
             "words": words_signal(words, own),
             "states": self.kind.score(points, query, self.token_weights(query), find),
@@ -161,25 +168,13 @@ def _pieces(points: list[Point]) -> States:
     return States(ids, offsets_of(map(len, own)), ids)
 
 
-def _table(query_ids: list[str], doc_ids: list[str], found: list) -> Candidates:
+def _table(query_ids: list[str], found: list[tuple]) -> Candidates:
     """Candidates of many queries, padded to the longest list."""
-    place = {key: i for i, key in enumerate(doc_ids)}
-    width = max((len(ids) for ids, _ in found), default=0)
-    rows = np.full((len(found), width), -1)
+    place: dict[str, int] = {}
+    rows = np.full((len(found), max((len(ids) for ids, _ in found), default=0)), -1)
     signals = {name: np.zeros(rows.shape, dtype=np.float32) for name in SIGNALS}
     for q, (ids, scores) in enumerate(found):
-        rows[q, : len(ids)] = [place[key] for key in ids]
+        rows[q, : len(ids)] = [place.setdefault(key, len(place)) for key in ids]
         for name in SIGNALS:
             signals[name][q, : len(ids)] = scores[name]
-    return Candidates(query_ids, doc_ids, rows, signals)
-
-
-def best_hits(found: Candidates, payloads: dict, weights, k: int) -> Hits:
-    """The best k of one query's candidates."""
-    hits, mixed = Hits(), found.mix(weights)
-    for rank, i in enumerate(found.order(mixed)[0][:k], 1):
-        key = found.doc_ids[found.rows[0, i]]
-        signals = {name: float(s[0, i]) for name, s in found.signals.items()}
-        shown = [payloads[key][name] for name in SHOWN]
-        hits.append(Hit(key, rank, int(i) + 1, float(mixed[0, i]), signals, *shown))
-    return hits
+    return Candidates(query_ids, list(place), rows, signals)

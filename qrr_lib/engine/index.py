@@ -11,25 +11,19 @@ from qrr_lib.embed.collection import Document
 from qrr_lib.engine.about import (
     ABOUT,
     about_point,
+    as_made,
     check_same,
     kept_scorer,
     new_about,
     read_about,
 )
 from qrr_lib.engine.finder import Finder
-from qrr_lib.engine.passage import (
-    Passage,
-    blocks_of,
-    made_point,
-    payload_of,
-    point_id,
-)
+from qrr_lib.engine.passage import Passage, Point, blocks_of, payload_of, point_id
 from qrr_lib.engine.places import open_store
 from qrr_lib.engine.tokens import tokens_named
 from qrr_lib.rank.codecs import TEXTS_A_BLOCK
 from qrr_lib.rank.explain import TokenMatch, matches
 from qrr_lib.rank.scorer import Scorer
-from qrr_lib.rank.words import word_numbers
 
 
 class Index(Finder):
@@ -70,6 +64,7 @@ class Index(Finder):
     def open(cls, place, embedder, scorer: Scorer | None = None) -> Index:
         """Open an index; `scorer` is only needed if its angle source could not be kept.
 
+        An index made in int8 is asked and filled in int8, which is said.
         FileNotFoundError if there is none, ValueError if it belongs to another model or
         map.
         """
@@ -77,6 +72,7 @@ class Index(Finder):
         try:
             about = read_about(place, store)
             check_same(place, about, {"model": embedder.name})
+            embedder = as_made(about, embedder)
             kind = tokens_named(about["tokens"], embedder, scorer or kept_scorer(about))
             check_same(place, about, kind.belongs_to())
         except Exception:
@@ -136,21 +132,19 @@ class Index(Finder):
         self,
         passages: Iterable[Passage],
         progress: Callable[[int], None] | None = None,
-        encoded: tuple | None = None,
     ) -> int:
         """Embed and store passages, block by block; those that are there unchanged are
         passed over, changed ones replaced. Returns how many were written.
 
         A block is on disk when the next one begins; `progress` is then called with the
-        number of passages seen. `encoded` are embeddings (N, D) and states that are
-        there already, by this index' model and map (`qrr_lib.engine.parts`).
-        ValueError for a bad passage or an id that comes twice: blocks before it are
-        kept.
+        number of passages seen. ValueError for a bad passage or an id that comes twice:
+        blocks before it are kept.
         """
         written = done = 0
         for block in blocks_of(passages, TEXTS_A_BLOCK):
-            own = slice(done, done + len(block))
-            written += self._write(block, encoded and [part[own] for part in encoded])
+            payloads = map(payload_of, block)
+            keyed = {point_id(one["id"]): one for one in payloads}
+            written += self._write(keyed, self.kind.points)
             done += len(block)
             if progress is not None:
                 progress(done)
@@ -158,29 +152,28 @@ class Index(Finder):
             self.store.optimise()
         return written
 
-    def _write(self, block: list[Passage], encoded: list | None) -> int:
-        """Store what is new or changed of a block: how many that were."""
-        payloads = [payload_of(passage) for passage in block]
-        keys = [point_id(passage.id) for passage in block]
-        old = {p.id: p for p in self.store.retrieve(keys, ["hash"], ["pieces"])}
+    def add_points(self, points: Iterable[Point]) -> int:
+        """Store points that were made elsewhere by this index' model and map
+        (`qrr_lib.engine.parts`), as `add` does passages.
+        """
+        made = {point.payload["id"]: point for point in points}
+        payloads = {point.id: point.payload for point in made.values()}
+        written = self._write(payloads, lambda new: [made[one["id"]] for one in new])
+        if written:
+            self.store.optimise()
+        return written
+
+    def _write(self, payloads: dict[str, dict], make: Callable) -> int:
+        """Make and store the points of payloads that are new or changed: how many."""
+        old = {p.id: p for p in self.store.retrieve([*payloads], ["hash"], ["pieces"])}
         kept = {key: point.payload["hash"] for key, point in old.items()}
-        todo = [i for i, key in enumerate(keys) if kept.get(key) != payloads[i]["hash"]]
-        if not todo:
-            return 0
-        texts = [block[i].full for i in todo]
-        if encoded:
-            vectors, states = (part[todo] for part in encoded)
-        else:
-            vectors, states = self.kind.encode(texts)
-        words = word_numbers(texts)
-        points = [
-            made_point(self.kind, payloads[i], words[n], vectors[n], states[n : n + 1])
-            for n, i in enumerate(todo)
-        ]
-        self.store.upsert(points)
-        self.count([old[p.id] for p in points if p.id in old], -1)
-        self.count(points)
-        return len(points)
+        new = [one for key, one in payloads.items() if kept.get(key) != one["hash"]]
+        if new:
+            points = make(new)
+            self.store.upsert(points)
+            self.count([old[p.id] for p in points if p.id in old], -1)
+            self.count(points)
+        return len(new)
 
     def delete(self, ids: Iterable[str]) -> int:
         """Take passages out; returns how many were there."""

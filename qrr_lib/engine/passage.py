@@ -21,7 +21,6 @@ import numpy as np
 
 from qrr_lib.checks import check_ids, checked_text
 from qrr_lib.engine.extra import package
-from qrr_lib.rank.states import States
 from qrr_lib.rank.words import K1, B
 
 OWN_FIELDS = ("id", "title", "source")  # of every passage; others are the reader's
@@ -119,19 +118,6 @@ def word_vector(words: list[int]) -> dict[int, float]:
     """
     drag = K1 * (1 - B + B * len(words) / AVERAGE)
     return {word: count / (count + drag) for word, count in Counter(words).items()}
-
-
-def made_point(
-    kind, payload: dict, words: list[int], vector: np.ndarray, states: States
-) -> Point:
-    """The point of a passage: `payload` as `payload_of` returns it, its words by
-    number, its embedding (D,) and its states, kept as `kind` does.
-    """
-    rows, extra = kind.kept(states)
-    own = {"dense": vector.tolist(), "words": word_vector(words)}
-    own["pieces"] = dict.fromkeys(states.token_ids.tolist(), 1.0)
-    extra |= {"words": packed(np.array(words, dtype="<u4"))}
-    return Point(point_id(payload["id"]), own | rows, payload | extra)
 
 
 def packed(rows: np.ndarray) -> str:

@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from qrr_lib.engine import client as server
-from qrr_lib.engine.edge import BEGUN, LOCK, POINTS, EdgeStore, locked
+from qrr_lib.engine.edge import SHARD, EdgeStore, in_use
 from qrr_lib.engine.extra import EngineError, package
 from qrr_lib.engine.passage import Point
 from qrr_lib.engine.stores import Store
@@ -35,14 +34,18 @@ def open_store(place, layout: dict | None = None, first: Point | None = None) ->
         return _on_server(place, layout, first)
     folder = path_of(place)
     there = set(os.listdir(folder)) if folder.is_dir() else set()
-    if layout and (folder.is_file() or there - {LOCK, BEGUN, POINTS, LOCAL}):
-        raise ValueError(
-            f"{folder} is a file or holds other files: an index wants a folder of its "
-            "own"
-        )
-    _check(place, bool(there & {POINTS, LOCAL}), layout)
-    if POINTS in there or (layout and _has_edge()):
-        return EdgeStore(folder, layout, first)
+    if SHARD in there:
+        _check(place, True, layout)
+        return EdgeStore(folder)
+    if LOCAL not in there:
+        _check(place, False, layout)
+        if there or folder.is_file():
+            raise ValueError(
+                f"{folder} is a file or holds other files: an index wants a folder of "
+                "its own"
+            )
+        if _has_edge():
+            return EdgeStore.make(folder, layout, first)
     return _on_server(place, layout, first)
 
 
@@ -71,8 +74,11 @@ def _client(place) -> dict:
         return {"client": place, "place": "the client's server", "name": COLLECTION}
     client = package("qdrant_client").QdrantClient
     if not is_address(place):
-        both = {"lock": locked(Path(place)), "client": client(path=str(place))}
-        return {"place": str(place), "name": COLLECTION} | both
+        try:
+            made = client(path=str(place))
+        except RuntimeError as error:  # its lock
+            raise in_use(place) from error
+        return {"place": str(place), "name": COLLECTION, "client": made, "own": True}
     address = urlsplit(place)
     if address.scheme not in ("http", "https") or not address.hostname:
         raise ValueError(f"{place} is no address: write http://host:6333")
@@ -85,7 +91,7 @@ def _client(place) -> dict:
         trust_env=not is_local(place),
     )
     name = address.path.strip("/") or COLLECTION
-    return {"client": made, "place": place, "name": name}
+    return {"client": made, "place": place, "name": name, "own": True}
 
 
 def _has_edge() -> bool:

@@ -17,10 +17,11 @@ from collections.abc import Callable
 import numpy as np
 
 from qrr_lib.encode.qubit_map import QubitMap
-from qrr_lib.engine.passage import Point, packed, unpacked
+from qrr_lib.engine.passage import Point, packed, point_id, unpacked, word_vector
 from qrr_lib.rank.codecs import TokenCodec
 from qrr_lib.rank.scorer import Scorer
 from qrr_lib.rank.states import States, offsets_of
+from qrr_lib.rank.words import word_numbers
 
 
 class CodeStates:
@@ -39,11 +40,25 @@ class CodeStates:
 
     def encode(self, texts: list[str]) -> tuple[np.ndarray, States]:
         """Texts → (embeddings (N, D), states), in one forward pass."""
-        return self.scorer.encode_texts(self.embedder, texts, progress=False)
+        return self.scorer.encode_texts(self.embedder, texts)
 
-    def kept(self, states: States) -> tuple[dict, dict]:
+    def points(self, payloads: list[dict]) -> list[Point]:
+        """Embed and encode passages, given as `payload_of` returns them."""
+        texts = [f"{one['title']} {one['text']}".strip() for one in payloads]
+        (vectors, states), words = self.encode(texts), word_numbers(texts)
+        points = []
+        for i, payload in enumerate(payloads):
+            own = states[i : i + 1]
+            rows, kept = self.kept(own.rows)
+            kept["words"] = packed(np.array(words[i], dtype="<u4"))
+            rows |= {"dense": vectors[i].tolist(), "words": word_vector(words[i])}
+            rows["pieces"] = dict.fromkeys(own.token_ids.tolist(), 1.0)
+            points.append(Point(point_id(payload["id"]), rows, payload | kept))
+        return points
+
+    def kept(self, rows: np.ndarray) -> tuple[dict, dict]:
         """What is stored of one text: parts of its vectors, parts of its payload."""
-        return {}, {"codes": packed(states.rows)}
+        return {}, {"codes": packed(rows)}
 
     def score(
         self, points: list[Point], query: States, weights, find: Callable
@@ -78,9 +93,9 @@ class FullTokens(CodeStates):
         tokens, ids = [e.tokens for e in encoded], [e.token_ids for e in encoded]
         return np.stack([e.vector for e in encoded]), States.of(tokens, ids)
 
-    def kept(self, states: States) -> tuple[dict, dict]:
+    def kept(self, rows: np.ndarray) -> tuple[dict, dict]:
         """What is stored of one text; a text without tokens has no rows."""
-        return ({"tokens": states.rows.tolist()} if len(states.rows) else {}), {}
+        return ({"tokens": rows.tolist()} if len(rows) else {}), {}
 
     def score(
         self, points: list[Point], query: States, weights, find: Callable

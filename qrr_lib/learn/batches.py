@@ -2,6 +2,8 @@
 (lesson 07).
 """
 
+import hashlib
+import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -68,6 +70,17 @@ class Batches:
             rows[grades < 1].tolist()
             for rows, grades in zip(nearest.rows, nearest.grades)
         ]
+
+    def fingerprint(self, dev: dict) -> str:
+        """SHA-256 of queries, documents, what is relevant or hard for whom, and of the
+        `JudgedCandidates` of dev splits.
+        """
+        judged = {s: [d.rows.tolist(), d.grades.tolist()] for s, d in dev.items()}
+        lists = json.dumps([self.positives, self.near, judged], sort_keys=True)
+        digest = hashlib.sha256(lists.encode())
+        for part in (self.queries, self.documents):
+            digest.update(f"{tuple(part.shape)}".encode() + part.numpy().tobytes())
+        return digest.hexdigest()
 
     def of_epoch(self, epoch: int) -> Iterator[tuple[torch.Tensor, ...]]:
         """Yield queries (b, D), documents (b·(1+h), D) and a mask (b, b·(1+h)).

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
+from qrr_lib.encode.angles import fingerprint
 from qrr_lib.encode.similarity import Similarity
-from qrr_lib.files import atomic_path, read_tensors
+from qrr_lib.files import read_tensors, write_tensors
 from qrr_lib.learn import scores
 from qrr_lib.learn.batches import Batches, Recipe
 from qrr_lib.rank.judged import Vectors
@@ -121,7 +121,8 @@ class Trainer:
         groups = [{"params": head.parameters()}, scale]
         self.optimiser = torch.optim.AdamW(groups, lr=recipe.lr)
         self.settings = asdict(recipe) | {"similarity": similarity, "head": str(head)}
-        self.settings["queries"] = len(batches.queries)
+        self.settings["initial head"] = fingerprint(head)
+        self.settings["data"] = batches.fingerprint(dev)
 
     def train(self, epoch: int) -> float:
         """One round through the training queries; returns the mean loss."""
@@ -153,13 +154,12 @@ class Trainer:
         for name, parameter in self.loss.named_parameters():
             groups[f"adam {name}"] = self.optimiser.state[parameter]
         tensors = {
-            f"{group}/{name}": tensor.contiguous().clone()
+            f"{group}/{name}": tensor.clone()
             for group, members in groups.items()
             for name, tensor in members.items()
         }
         about = json.dumps({"settings": self.settings, "curve": self.result.curve})
-        with atomic_path(path) as partial:
-            save_file(tensors, partial, metadata={"training": about})
+        write_tensors(path, tensors, {"training": about})
 
     def load(self, path: str | os.PathLike) -> None:
         """Go on from a checkpoint; ValueError if it belongs to another training."""
@@ -167,8 +167,9 @@ class Trainer:
         about = json.loads(metadata.get("training", "{}"))
         if about.get("settings") != self.settings:
             raise ValueError(
-                f"the checkpoint {path} belongs to a training with other settings: "
-                "delete it, or name another file"
+                f"the checkpoint {path} belongs to a training with other settings, "
+                "data or another head at the start: go on with the same ones (make the "
+                "head again with its seed), delete it, or name another file"
             )
         groups: dict[str, dict] = defaultdict(dict)
         for key, tensor in tensors.items():

@@ -152,7 +152,7 @@ class Audit:
         return "\n".join(lines + [str(pair) for pair in self.pairs])
 
 
-def audit(collection: Collection, near: float = NEAR, examples: int = 2) -> Audit:
+def audit(collection: Collection, near: float = NEAR) -> Audit:
     """Compare every two splits of a collection; a split that is the union of others
     (`test` of `test_*`) is left out.
 
@@ -164,17 +164,17 @@ def audit(collection: Collection, near: float = NEAR, examples: int = 2) -> Audi
     if any(name.startswith("test_") for name in splits):
         splits = [name for name in splits if name != "test"]
     pairs = combinations(splits, 2)
-    found = [_pair(collection, a, b, near, examples) for a, b in pairs]
+    found = [_pair(collection, a, b, near) for a, b in pairs]
     return Audit(collection.name, tuple(found))
 
 
-def _pair(c: Collection, a: str, b: str, near: float, examples: int) -> SplitPair:
+def _pair(c: Collection, a: str, b: str, near: float) -> SplitPair:
     train, test = c.qrels[a], c.qrels[b]
     asked, asking = ([c.queries[qid] for qid in part] for part in (train, test))
     common = common_words(asked, asking)  # (A, B)
     nearest, rows = common.max(axis=0), common.argmax(axis=0)  # (B,) each
     twins = {qid for qid, share in zip(test, nearest) if share >= near}
-    closest = np.argsort(-nearest, kind="stable")[:examples]
+    closest = np.argsort(-nearest, kind="stable")[:2]
     pairs = [(asked[rows[j]], asking[j]) for j in closest if nearest[j] >= near]
     sharing = regimes(train, test)["known"]
     return SplitPair(

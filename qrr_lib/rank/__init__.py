@@ -27,7 +27,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "ranking": "Ranking",
         "reranker": "Reranker",
         "explain": "TokenMatch",
-        "one_inner_product": "HybridFeatures HybridIndex",
+        "one_inner_product": "HybridIndex",
         "metrics": "evaluate per_query read_run relevant unjudged_at",
     },
 )

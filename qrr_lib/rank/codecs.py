@@ -23,7 +23,7 @@ from qrr_lib.encode.codes import (
     codes_to_features,
 )
 from qrr_lib.encode.qubit_map import QubitMap
-from qrr_lib.encode.similarity import similarity_named
+from qrr_lib.encode.similarity import LocalFidelity, similarity_named
 from qrr_lib.files import say
 from qrr_lib.rank.states import States, shipped_states
 
@@ -50,7 +50,6 @@ class TextCodec:
         self.angles, self.backend = angles, one_of("backend", backend, BACKENDS)
         self.similarity = similarity_named(similarity)
         self.circuit = circuit or getattr(angles, "circuit", None) or Circuit()
-        self.similarity.check(self.circuit)
 
     @torch.no_grad()
     def rows(self, vectors: np.ndarray) -> torch.Tensor:
@@ -68,9 +67,9 @@ class TextCodec:
         """Nothing is fitted here."""
         return self, {}
 
-    def blocks(self, embedder, texts, progress=None, seen=None) -> Iterator:
+    def blocks(self, embedder, texts, seen=None) -> Iterator:
         """Texts → (embeddings (B, D), States), all in one block."""
-        vectors = embedder.encode(texts, progress=progress)
+        vectors = embedder.encode(texts)
         yield vectors, States.from_rows(self.rows(vectors))
 
 
@@ -83,10 +82,10 @@ class TokenCodec:
     def __init__(self, angles, similarity: str = "local_fidelity"):
         self.angles, self.similarity = angles, similarity_named(similarity)
         self._asked: tuple | None = None  # an embedder, and what is shipped for it
-        if similarity not in ("local_fidelity", "geometric_fidelity"):
+        if not self.similarity.averages:
             raise ValueError(
                 f"tokens are not compared by {similarity!r}: it all but vanishes for "
-                "many qubits; choose local_fidelity or geometric_fidelity"
+                "many qubits; choose local_fidelity"
             )
         circuit = getattr(angles, "circuit", None)
         if circuit is not None and (circuit.n_layers > 1 or not circuit.is_product):
@@ -105,7 +104,7 @@ class TokenCodec:
 
     def compare(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Fidelity of every pair of tokens, codes of A and of B → (A, B) in [0, 1]."""
-        if self.similarity.name != "local_fidelity":
+        if not isinstance(self.similarity, LocalFidelity):
             rows = [torch.from_numpy(codes_to_bloch(codes)) for codes in (a, b)]
             return self.similarity.pairs(*rows).numpy()
         # ½ + Σ nᵢ·mᵢ/(2n): the mean of (1 + nᵢ·mᵢ)/2
@@ -135,13 +134,13 @@ class TokenCodec:
         angles.fit(np.concatenate([text.tokens for text in seen.values()]))
         return TokenCodec(angles, self.similarity.name), seen
 
-    def blocks(self, embedder, texts, progress=None, seen=None) -> Iterator:
+    def blocks(self, embedder, texts, seen=None) -> Iterator:
         """Texts → (embeddings (B, D), States), block by block, from one forward pass
         each; those in `seen` are encoded already.
         """
         cut = 0
         for start in range(0, len(texts), TEXTS_A_BLOCK):
-            if start and start % 1024 == 0 and progress is not False:
+            if start and start % 1024 == 0:
                 say(f"indexed {start} of {len(texts)} texts")
             block = texts[start : start + TEXTS_A_BLOCK]
             vectors, states, shortened = self._block(embedder, block, seen or {})

@@ -34,14 +34,18 @@ class FaissRetriever:
         number in one byte; "ivf_pq" stores a vector in a few bytes; "hnsw" walks a
         graph of links.
 
+    made_by : str or None
+        What the vectors come from (a fingerprint of model and head, say). It is kept in
+        the file, and who loads it can ask for it.
+
     The first `add` teaches the IVF kinds their centres: give it everything, or a fair
     sample. Indexes are repeatable (HNSW on one thread).
     """
 
     words = None  # what scores words: nothing here
 
-    def __init__(self, index: str = "flat"):
-        self.kind = one_of("index", index, INDEXES)
+    def __init__(self, index: str = "flat", made_by: str | None = None):
+        self.kind, self.made_by = one_of("index", index, INDEXES), made_by
         self.ids: list[str] = []
         self._index = None
 
@@ -150,19 +154,32 @@ class FaissRetriever:
         """Write index and ids to one file, atomically."""
         if self._index is None:
             raise ValueError("the index is empty: nothing to save")
-        settings = {"kind": self.kind, "ids": self.ids}
+        settings = {"kind": self.kind, "ids": self.ids, "made_by": self.made_by}
         faiss_index.write(path, self._index, settings)
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> FaissRetriever:
+    def load(
+        cls, path: str | os.PathLike, made_by: str | None = None
+    ) -> FaissRetriever:
         """Read a saved retriever.
 
-        ValueError if the file is no such file, is cut short or was changed.
+        ValueError if the file is no such file, is cut short or was changed, or if its
+        vectors were not made by `made_by`.
         """
         settings, index = faiss_index.read(path)
-        retriever = cls(settings["kind"])
+        retriever = cls(settings["kind"], settings["made_by"])
         retriever._index, retriever.ids = index, settings["ids"]
+        if made_by is not None:
+            retriever.check_made_by(made_by)
         return retriever
+
+    def check_made_by(self, made_by: str) -> None:
+        """Raise ValueError if the vectors that are here were made by something else."""
+        if len(self) and self.made_by != made_by:
+            raise ValueError(
+                "these vectors were made by another model, head or similarity "
+                f"({self.made_by}, not {made_by}): index the documents again"
+            )
 
     def _checked(self, vectors) -> np.ndarray:
         vectors = numbers("vectors", vectors).detach().cpu().float()

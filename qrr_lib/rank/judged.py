@@ -57,12 +57,10 @@ class Vectors(NamedTuple):
         return np.stack([self.queries[qid] for qid in query_ids])
 
 
-def embed_collection(
-    embedder, collection: Collection, progress: bool | None = None
-) -> Vectors:
+def embed_collection(embedder, collection: Collection) -> Vectors:
     """Embed all documents and all queries of a collection with a `TextEmbedder`."""
-    queries = embedder.encode(list(collection.queries.values()), progress=progress)
-    docs = embedder.encode(collection.texts(), progress=progress)
+    queries = embedder.encode(list(collection.queries.values()))
+    docs = embedder.encode(collection.texts())
     return Vectors(docs, dict(zip(collection.queries, queries)))
 
 

@@ -82,10 +82,7 @@ class Reranker(IndexedDocuments):
         self.weights = checked_alpha(value)
 
     def index(
-        self,
-        collection: Collection | Mapping[str, str],
-        progress: bool | None = None,
-        skip_empty: bool = False,
+        self, collection: Collection | Mapping[str, str], skip_empty: bool = False
     ) -> Reranker:
         """Embed, encode and index documents, in memory; a Collection, or a mapping {id:
         text}. (`qrr_lib.engine.Index` keeps them on disk.) Returns self.
@@ -97,7 +94,7 @@ class Reranker(IndexedDocuments):
         ids, texts = ids_and_texts(collection, skip_empty)
         check_ids(ids, self.doc_ids)  # now: embedding takes long
         scorer, seen = self.scorer.fitted(self.embedder, texts)
-        vectors, states = zip(*scorer.blocks(self.embedder, texts, progress, seen))
+        vectors, states = zip(*scorer.blocks(self.embedder, texts, seen))
         self.add(ids, np.concatenate(vectors), States.join(list(states)), texts)
         self.documents |= documents_of(collection)
         self.scorer = scorer  # only now: a refused index leaves no fitted map behind
@@ -169,12 +166,31 @@ class Reranker(IndexedDocuments):
         Returns a list of {"corpus_id": position in `documents`, "score": mixed score},
         best first, with "text" if `return_documents`; the best `top_k` of them.
         """
-        [query] = checked_queries({"": query})
-        documents = checked_texts(documents, name="document")
         if top_k is not None:
             whole_number("top_k", top_k)
-        texts = [query, *documents]
+        [ranked] = self.rank_many([(query, documents)])
+        for one in ranked if not return_documents else ():
+            del one["text"]
+        return ranked[:top_k]
+
+    def rank_many(self, asked: list[tuple[str, list[str]]]) -> list[list[dict]]:
+        """`rank` for several queries, each with documents of its own, that are encoded
+        together; texts are returned.
+        """
+        asked = [
+            (*checked_queries({"": query}), checked_texts(documents, name="document"))
+            for query, documents in asked
+        ]
+        texts = [text for query, documents in asked for text in (query, *documents)]
         vectors, states = self.scorer.encode_texts(self.embedder, texts)
+        ranked, start = [], 0
+        for query, documents in asked:
+            own = slice(start, start := start + 1 + len(documents))
+            ranked.append(self._ranked(query, documents, vectors[own], states[own]))
+        return ranked
+
+    def _ranked(self, query: str, documents: list[str], vectors, states) -> list[dict]:
+        """Rank documents by what a query and they are encoded to, the query first."""
         cosine = vectors[1:] @ vectors[0]
         order = np.argsort(-cosine, kind="stable")  # ties keep cosine's order
         weights = self.token_weights(states[:1])
@@ -185,11 +201,12 @@ class Reranker(IndexedDocuments):
             words.add([str(i) for i in range(len(documents))], texts=documents)
             signals["words"] = words.scores([query], order[None])
         mixed = Candidates([""], documents, order[None], signals).mix(self.weights)[0]
-        best = np.argsort(-mixed, kind="stable")[:top_k]
-        ranked = [{"corpus_id": int(order[i]), "score": float(mixed[i])} for i in best]
-        if return_documents:
-            ranked = [one | {"text": documents[one["corpus_id"]]} for one in ranked]
-        return ranked
+        found = []
+        for i in np.argsort(-mixed, kind="stable"):
+            place, score = int(order[i]), float(mixed[i])
+            text = documents[place]
+            found.append({"corpus_id": place, "score": score, "text": text})
+        return found
 
     def token_weights(self, queries: States) -> list[np.ndarray] | None:
         """Weights of each query's tokens, by rarity in the documents; None: equal."""

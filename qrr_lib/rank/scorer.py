@@ -28,9 +28,9 @@ class Scorer:
         `QubitAnglePredictor`, a `QubitMap`, or anything with the same call. An unfitted
         map of tokens is fitted, in a copy, when a `Reranker` indexes documents.
     similarity : str or None
-        "overlap" |⟨q|d⟩|, "fidelity", its square, "local_fidelity", the mean of the
-        qubits' fidelities (1 + nᵢ·mᵢ)/2, or "geometric_fidelity" F^(1/n) (the last two
-        for tokens). None takes "overlap" for texts, "local_fidelity" for tokens.
+        "overlap" |⟨q|d⟩|, "fidelity", its square, or "local_fidelity", the mean of the
+        qubits' fidelities (1 + nᵢ·mᵢ)/2, also for tokens. None takes "overlap" for
+        texts, "local_fidelity" for tokens.
     per : {"text", "token"}
         What has a state of its own.
     backend, circuit
@@ -89,15 +89,15 @@ class Scorer:
         """Embeddings (B, D), or token vectors (T, D) → rows that `compare` takes."""
         return self.codec.rows(vectors)
 
-    def blocks(self, embedder, texts, progress=None, seen=None) -> Iterator:
+    def blocks(self, embedder, texts, seen=None) -> Iterator:
         """Texts → (embeddings (B, D), `States`), block by block."""
         if not texts:
             raise ValueError("there are no texts to encode")
-        return self.codec.blocks(embedder, texts, progress, seen)
+        return self.codec.blocks(embedder, texts, seen)
 
-    def encode_texts(self, embedder, texts: list[str], progress: bool | None = None):
+    def encode_texts(self, embedder, texts: list[str]):
         """Texts → (embeddings (N, D), `States`)."""
-        vectors, states = zip(*self.blocks(embedder, texts, progress))
+        vectors, states = zip(*self.blocks(embedder, texts))
         return np.concatenate(vectors), States.join(list(states))
 
     def compare(self, a, b) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from qrr_lib.embed.cache import text_key
-from qrr_lib.files import atomic_path, data_dir
+from qrr_lib.files import atomic_path, data_dir, read_arrays
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,13 @@ def shipped_states(model: str, model_sha256: str, angles_sha256: str):
         return {}, None
     if not path.is_file():
         return {}, None
-    with np.load(path) as file:
-        made_by = str(file["model_sha256"]), str(file["map_sha256"])
-        if made_by != (model_sha256, angles_sha256):
-            return {}, None
-        keys = {key.tobytes(): i for i, key in enumerate(file["keys"])}
-        ids = file["token_ids"].astype(np.uint32)
-        return keys, States(file["codes"], offsets_of(file["lengths"]), ids)
+    file = read_arrays(path)
+    made_by = str(file["model_sha256"]), str(file["map_sha256"])
+    if made_by != (model_sha256, angles_sha256):
+        return {}, None
+    keys = {key.tobytes(): i for i, key in enumerate(file["keys"])}
+    ids = file["token_ids"].astype(np.uint32)
+    return keys, States(file["codes"], offsets_of(file["lengths"]), ids)
 
 
 def write_shipped(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from functools import cached_property
 
 import numpy as np
 
@@ -43,18 +42,6 @@ class BM25:
         """What scores words: this very stage."""
         return self
 
-    @cached_property
-    def _tokenizer(self):
-        from bm25s.tokenization import Tokenizer
-
-        return Tokenizer(**_what_words_are(self.stem))
-
-    def _numbers(self, texts, update: bool) -> list[list[int]]:
-        """Words of each text by number; of queries (`update` False) only known ones."""
-        return self._tokenizer.tokenize(
-            list(texts), update_vocab=update, allow_empty=False, show_progress=False
-        )
-
     def add(self, ids: list[str], vectors=None, texts: list[str] | None = None) -> None:
         """Add N texts under N new ids; a text may have no words. `vectors` are not
         looked at.
@@ -63,9 +50,9 @@ class BM25:
         ids, and for texts that are missing or no strings.
         """
         ids, texts = self.check(ids, texts)
-        numbers = self._numbers(texts, update=True)
+        numbers = word_numbers(texts, self.stem)
         self.ids += ids
-        self._texts += [np.asarray(words, dtype=np.uint32) for words in numbers]
+        self._texts += [np.array(words, dtype=np.uint32) for words in numbers]
         self._index = None
 
     def check(self, ids, texts) -> tuple[list[str], list[str]]:
@@ -94,7 +81,7 @@ class BM25:
         k = min(whole_number("k", k), len(self))
         texts, found = _strings(texts), []
         scores = np.full((len(texts), k), -np.inf, dtype=np.float32)
-        for line, asked in zip(scores, self._numbers(texts, update=False)):
+        for line, asked in zip(scores, word_numbers(texts, self.stem)):
             values = self._all_scores(asked)
             best = np.argsort(-values, kind="stable")[:k]
             best = best[values[best] > 0]
@@ -106,27 +93,35 @@ class BM25:
         """Bytes of the words and of bm25s's postings; ids and vocabulary not
         counted.
         """
-        index = self._built()
+        index, _ = self._built()
         postings = index.scores.values() if index else []
         return sum(np.asarray(part).nbytes for part in [*self._texts, *postings])
 
-    def _built(self):
-        """bm25s's index of all documents; None if they have no words."""
-        if self._index is None and any(map(len, self._texts)):
+    def _built(self) -> tuple:
+        """bm25s's index of all documents (None if they have no words), and where it
+        keeps each word.
+        """
+        if self._index is None:
             import bm25s
 
-            words = [text.tolist() for text in self._texts]
-            corpus = words, self._tokenizer.get_vocab_dict()
-            self._index = bm25s.BM25(k1=K1, b=B)
-            self._index.index(corpus, show_progress=False)
+            place: dict[int, int] = {}
+            corpus = [
+                [place.setdefault(word, len(place)) for word in text.tolist()]
+                for text in self._texts
+            ]
+            index = bm25s.BM25(k1=K1, b=B) if place else None
+            if index:
+                index.index((corpus, place), show_progress=False)
+            self._index = index, place
         return self._index
 
     def _all_scores(self, asked: list[int]) -> np.ndarray:
         """BM25 of every document, (N,)."""
-        index = self._built()
-        if not asked or index is None:
+        index, place = self._built()
+        known = [place[word] for word in asked if word in place]
+        if not known:
             return np.zeros(len(self), dtype=np.float32)
-        return index.get_scores(asked)
+        return index.get_scores(known)
 
     def scores(self, texts: list[str], rows: np.ndarray) -> np.ndarray:
         """The signal "words" of candidates: Q queries, (Q, K) rows (−1: none) → (Q, K)
@@ -139,7 +134,7 @@ class BM25:
         data/results/compare.json.
         """
         signal = np.zeros(rows.shape, dtype=np.float32)
-        for line, row, asked in zip(signal, rows, self._numbers(texts, update=False)):
+        for line, row, asked in zip(signal, rows, word_numbers(texts, self.stem)):
             found = [self._texts[r] for r in row[row >= 0]]
             line[row >= 0] = words_signal(asked, found)
         return signal
@@ -150,27 +145,20 @@ def _strings(texts) -> list[str]:
     texts = listed("texts", texts)
     if strange := [text for text in texts if not isinstance(text, str)]:
         raise ValueError(f"words are found in a text, a str, not in {strange[0]!r}")
-    return texts
+    return [text.encode("utf-8", "replace").decode() for text in texts]
 
 
-def _what_words_are(stem: bool) -> dict:
-    """Options of bm25s: no English stop words, and stems in place of words."""
-    stemmer = None
-    if stem:
-        import Stemmer
-
-        stemmer = Stemmer.Stemmer("english")
-    return {"stopwords": "en", "stemmer": stemmer}
-
-
-def word_numbers(texts: list[str]) -> list[list[int]]:
-    """Words of every text, as `BM25` takes them, each by a number that is the same on
-    every machine.
+def word_numbers(texts: list[str], stem: bool = True) -> list[list[int]]:
+    """Words of every text, each by a number that is the same on every machine; no
+    English stop words, and stems in place of words.
     """
-    import bm25s
+    import Stemmer
+    from bm25s.tokenization import Tokenizer
 
-    options = _what_words_are(stem=True) | {"show_progress": False}
-    found = bm25s.tokenize(texts, return_ids=False, **options)
+    stemmer = Stemmer.Stemmer("english") if stem else None
+    tokenizer = Tokenizer(stopwords="en", stemmer=stemmer)
+    options = {"update_vocab": True, "show_progress": False, "return_as": "string"}
+    found = tokenizer.tokenize(texts, allow_empty=False, **options)
     return [[zlib.crc32(word.encode()) for word in words] for words in found]
 
 

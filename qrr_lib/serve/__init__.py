@@ -1,7 +1,7 @@
 """A head in other forms, the reranker behind HTTP, answers from passages (lessons 04
 and 13).
 
-export, measure · shapes, clients, gate, service, server, course_service,
+export, measure · shapes, clients, gate, turns, service, server, course_service,
 index_service · passages, generators, small_model, citing, rag
 """
 
@@ -18,7 +18,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "course_service": "course_modes",
         "index_service": "index_app",
         "passages": "Passage chat clean pack split_sentences",
-        "citing": "SUPPORT cite make_citer support",
+        "citing": "SUPPORT best_sentences cite make_citer support surface_conflict",
         "rag": "Answer RagPipeline",
         "generators": "Extractive default_generator",
         "small_model": "SmallModel",

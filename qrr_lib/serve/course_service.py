@@ -1,15 +1,13 @@
 """The course corpus as a service: `qrr serve` (lesson 13)."""
 
-import uvicorn
-
 from qrr_lib.embed.collection import load_collection
 from qrr_lib.embed.embedder import TextEmbedder
 from qrr_lib.encode.angles import course_head
 from qrr_lib.encode.qubit_map import QubitMap
-from qrr_lib.files import secret
 from qrr_lib.rank.reranker import Reranker
 from qrr_lib.rank.scorer import Scorer
 from qrr_lib.rank.union import Union
+from qrr_lib.serve.server import server_of, token_for
 from qrr_lib.serve.service import create_app, hosts_of
 
 
@@ -53,12 +51,7 @@ def serve(host: str = "127.0.0.1", port: int = 8000, model: str | None = None) -
 
     A token is read from the environment variable QRR_TOKEN.
     """
+    token = token_for(host)
     modes, texts, notes = course_modes(model)
-    app = create_app(
-        modes,
-        texts,
-        secret("QRR_TOKEN"),
-        hosts=hosts_of(host),
-        notes=notes,
-    )
-    uvicorn.run(app, host=host, port=port, timeout_graceful_shutdown=10)
+    app = create_app(modes, texts, token, hosts=hosts_of(host), notes=notes)
+    server_of(app, host, port).run()

@@ -1,25 +1,23 @@
-"""What stands before the service: the bearer token, the size of the body, and the
-queue (lesson 13).
+"""What stands before the service: the bearer token, and the size of the body
+(lesson 13).
 """
 
 import asyncio
-import math
+import ipaddress
 import secrets
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import HTTPException
 from fastapi.responses import JSONResponse
 
 OPEN = ("/health", "/docs", "/openapi.json")  # without a token
+BODY_SECONDS = 20  # in which a body must have arrived
+SMALL = 64_000  # bytes of a body that there is always room for
+CLOSE = {"Connection": "close"}
 
 
 class Gate:
-    """Stands before everything else: the bearer token, then the size of the body,
-    counted as it arrives.
+    """Stands before everything else: the bearer token, then size and time of the body,
+    as it arrives.
 
     Parameters
     ----------
@@ -29,11 +27,14 @@ class Gate:
         Without it in `Authorization: Bearer …` the answer is 401, but for `OPEN`.
     body_bytes : int
         Most bytes of a body. One more, and nobody reads on: the answer is 413.
+    waiting : int
+        So many of the largest bodies may be held at a time; beyond, the answer is 503.
     """
 
-    def __init__(self, app, token: str | None, body_bytes: int):
+    def __init__(self, app, token: str | None, body_bytes: int, waiting: int):
         self.app, self.body_bytes = app, body_bytes
         self.wanted = b"Bearer " + token.encode() if token else b""
+        self.held, self.room = 0, waiting * body_bytes
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -44,70 +45,53 @@ class Gate:
             said = {"detail": "a bearer token is needed"}
             refusal = JSONResponse(said, 401, {"WWW-Authenticate": "Bearer"})
             return await refusal(scope, receive, send)
-        size, most = 0, self.body_bytes
+        size, end = 0, asyncio.get_running_loop().time() + BODY_SECONDS
 
         async def counted():
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > most:
-                raise HTTPException(413, f"the body is larger than {most} bytes")
+            nonlocal size, end
+            try:
+                async with asyncio.timeout_at(end):
+                    message = await receive()
+            except TimeoutError:
+                said = f"the body did not arrive within {BODY_SECONDS} seconds"
+                raise HTTPException(408, said, CLOSE) from None
+            if not message.get("more_body"):
+                end = None  # what follows is the client's leaving
+            size += (more := len(message.get("body", b"")))
+            self.held += more
+            if size > self.body_bytes:
+                said = f"the body is larger than {self.body_bytes} bytes"
+                raise HTTPException(413, said, CLOSE)
+            if size > SMALL and self.held > self.room:
+                later = CLOSE | {"Retry-After": str(BODY_SECONDS)}
+                raise HTTPException(503, "too many bodies are arriving", later)
             return message
 
-        await self.app(scope, counted, send)
-
-
-class Turns:
-    """Run tasks one at a time, off the event loop; refuse them where too many wait.
-
-    Parameters
-    ----------
-    most : int
-        So many may wait; the next one is refused with status 429 and `Retry-After`.
-
-    Attributes
-    ----------
-    waiting : int
-        Tasks that wait or run.
-    seconds : float
-        What a task took lately (a moving average).
-    """
-
-    def __init__(self, most: int):
-        self.most = most
-        self.waiting = 0
-        self.seconds = 0.05
-        self._worker = ThreadPoolExecutor(1, "rerank")
-
-    async def run(self, task: Callable[..., Any], *args) -> tuple[Any, float]:
-        """Wait for a turn and run `task(*args)`; returns its result and its seconds.
-
-        Raises HTTPException: 429 where too many wait, and 422 for a ValueError: what
-        the reranker refuses is the client's mistake.
-        """
-        if self.waiting >= self.most:
-            soon = max(1, math.ceil(self.waiting * self.seconds))
-            later = {"Retry-After": str(soon)}
-            raise HTTPException(429, "too many requests are waiting", later)
-        self.waiting += 1
         try:
-            done = self._worker.submit(timed, task, *args)
-            result, seconds = await asyncio.wrap_future(done)
-        except ValueError as error:
-            raise HTTPException(422, str(error)) from None
+            await self.app(scope, counted, send)
         finally:
-            self.waiting -= 1
-        self.seconds = 0.9 * self.seconds + 0.1 * seconds
-        return result, seconds
-
-    @asynccontextmanager
-    async def lifespan(self, app):
-        """For FastAPI: when the service ends, finish what is at work."""
-        yield
-        self._worker.shutdown(wait=True)
+            self.held -= size
 
 
-def timed(task: Callable[..., Any], *args) -> tuple[Any, float]:
-    """The result of `task(*args)`, and the seconds it took."""
-    start = time.perf_counter()
-    return task(*args), time.perf_counter() - start
+def is_local(host: str) -> bool:
+    """Does a service that listens on `host` hear this machine alone?"""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def check_access(host: str, token: str | None) -> None:
+    """ValueError for a token that no client could send, and for a service that others
+    can reach without one.
+    """
+    if token and (not token.isprintable() or token != token.strip()):
+        raise ValueError(
+            "QRR_TOKEN has a line break, a space at an end, or bytes that are not "
+            "UTF-8: set it again (`printf`, not `echo`, writes no line break)"
+        )
+    if not token and not is_local(host):
+        raise ValueError(
+            f"everyone who reaches {host} could use this service: set QRR_TOKEN, or "
+            "leave --host out and let this machine alone use it"
+        )

@@ -6,6 +6,8 @@ wrote it. `default_generator` takes the first that is there: an OpenAI-compatibl
 address (QRR_LLM_URL), the embedded SmolLM2-135M-Instruct, the extractive fallback.
 """
 
+import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,14 +16,18 @@ from qrr_lib.files import is_local, say, secret, setting
 from qrr_lib.serve.passages import Passage, chat, split_sentences
 from qrr_lib.serve.small_model import SmallModel
 
+ANSWER_BYTES = 1_000_000  # that a served model may send
+
 
 @dataclass
 class ServedModel:
     """Any server with OpenAI's `/chat/completions`; the key is read from QRR_LLM_KEY
-    and goes nowhere else.
+    and goes nowhere else: a redirect is an error.
 
-    `timeout` is in seconds. ConnectionError where the server refuses, is silent, is not
-    there, or sends something else. No proxy stands before this machine's own addresses.
+    `timeout` is in seconds: for every step, and for the whole answer once it has begun.
+    ConnectionError where the server refuses, is silent, is not there, or where its
+    answer is too long, too slow or another one. No proxy stands before this machine's
+    own addresses.
     """
 
     url: str
@@ -45,20 +51,35 @@ class ServedModel:
         }
         key = secret("QRR_LLM_KEY")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers["Accept-Encoding"] = "identity"  # or a little could become much
         url = self.url.rstrip("/") + "/chat/completions"
-        options = {"timeout": self.timeout, "trust_env": not is_local(url)}
+        options = {"headers": headers, "timeout": self.timeout}
         try:
-            answer = httpx.post(url, json=body, headers=headers, **options)
-            answer.raise_for_status()
-            return answer.json()["choices"][0]["message"]["content"].strip()
+            with httpx.stream(
+                "POST", url, json=body, trust_env=not is_local(url), **options
+            ) as answer:
+                answer.raise_for_status()
+                text = self._read(answer.iter_raw())
+            return json.loads(text)["choices"][0]["message"]["content"].strip()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             why = str(error).splitlines()[0] if str(error) else type(error).__name__
         except (ValueError, LookupError, TypeError, AttributeError):
-            why = f"it sent no chat completion, but {answer.text[:80]!r}"
+            why = "it sent no chat completion"
         raise ConnectionError(
             f"the language model at {self.url} did not answer ({why}): are QRR_LLM_URL "
             "and QRR_LLM_MODEL right?"
         )
+
+    def _read(self, parts) -> bytes:
+        text, end = b"", time.monotonic() + self.timeout
+        for part in parts:
+            text += part
+            if len(text) > ANSWER_BYTES or time.monotonic() > end:
+                raise ConnectionError(
+                    f"the answer of {self.url} is longer than {ANSWER_BYTES:,} bytes "
+                    f"or than {self.timeout:g} s: it was not read to its end"
+                )
+        return text
 
 
 @dataclass

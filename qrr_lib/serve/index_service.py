@@ -4,12 +4,12 @@ Beside what every service answers: conditions in POST /search, and, if the servi
 token, POST /upsert and POST /delete.
 """
 
+import json
 import uuid
 from collections import Counter
 from typing import Annotated, Any
 
-import uvicorn
-from fastapi import HTTPException
+from fastapi import HTTPException, Request
 from pydantic import BaseModel, Field
 
 from qrr_lib.checks import is_unicode
@@ -17,11 +17,11 @@ from qrr_lib.embed.embedder import TextEmbedder
 from qrr_lib.engine.index import Index
 from qrr_lib.engine.passage import Passage, condition
 from qrr_lib.engine.passages import cut, split_id, word_pieces
-from qrr_lib.files import secret
 from qrr_lib.rank.mix import checked_weights
 from qrr_lib.rank.reranker import Reranker
 from qrr_lib.serve import shapes
-from qrr_lib.serve.service import ERRORS, RerankService, app_of, hosts_of
+from qrr_lib.serve.server import server_of, token_for
+from qrr_lib.serve.service import ERRORS, RerankService, alone, app_of, hosts_of
 
 NAME = "index"  # of the one mode
 AT_ONCE = 100  # passages of a document that are looked for at once
@@ -98,7 +98,7 @@ class IndexService(RerankService):
         self.index, self.writing = index, writing
         self.pieces = word_pieces(index.embedder)
 
-    async def search(self, request: IndexSearch) -> FoundPassages:
+    async def search(self, request: IndexSearch, http: Request) -> FoundPassages:
         """Answer from the index."""
         name, mode = self.mode(request.model)
         self.check(request.query, [])
@@ -108,7 +108,7 @@ class IndexService(RerankService):
             most = (request.top_n or 10, where, request.candidates or 50)
             return self.index.search(request.query, *most)
 
-        hits, seconds = await self.turns.run(task)
+        hits, seconds = await self.turns.run(http, alone(task))
         results = [
             FoundPassage(
                 doc_id=hit.id,
@@ -120,23 +120,24 @@ class IndexService(RerankService):
         about = {"mode": name, "seconds": round(seconds, 4)}
         return FoundPassages(id=str(uuid.uuid4()), results=results, meta=about)
 
-    async def upsert(self, request: Upsert) -> dict:
+    async def upsert(self, request: Upsert, http: Request) -> dict:
         """Index documents; what they replace is gone when the answer comes."""
         self._check_writing()
         if len(request.documents) > self.limits.documents:
             raise HTTPException(422, f"the limit is {self.limits.documents} documents")
-        return (await self.turns.run(self._upsert, request.documents))[0]
+        task = alone(self._upsert, request.documents)
+        return (await self.turns.run(http, task))[0]
 
-    async def delete(self, request: Delete) -> dict:
+    async def delete(self, request: Delete, http: Request) -> dict:
         """Take documents, or single passages, out of the index."""
         self._check_writing()
-        return (await self.turns.run(self._delete, request.ids))[0]
+        return (await self.turns.run(http, alone(self._delete, request.ids)))[0]
 
-    async def info(self) -> dict:
+    async def info(self, http: Request) -> dict:
         """What runs here, and what the index is."""
-        said, _ = await self.turns.run(self.index.info)
+        said, _ = await self.turns.run(http, alone(self.index.info))
         about = {"documents_indexed": said["passages"], "index": said}
-        return await super().info() | about
+        return await super().info(http) | about
 
     def _check_writing(self) -> None:
         if not self.writing:
@@ -147,7 +148,7 @@ class IndexService(RerankService):
     def _upsert(self, documents: list[NewDocument]) -> dict:
         passages, deleted = [], 0
         for one in documents:
-            if not is_unicode(one.id + one.title + one.text + one.source):
+            if not is_unicode(json.dumps(one.model_dump(), ensure_ascii=False)):
                 raise ValueError("a document holds half a character")
             whole = Passage(one.id, one.title, one.text, one.source, one.fields)
             passages += cut(whole, *self.pieces)
@@ -194,6 +195,7 @@ def serve(place: str, host: str = "127.0.0.1", port: int = 8000) -> None:
 
     A token is read from the environment variable QRR_TOKEN.
     """
+    token = token_for(host)
     with Index.open(place, TextEmbedder(cache=False)) as index:
-        app = index_app(index, secret("QRR_TOKEN"), hosts=hosts_of(host))
-        uvicorn.run(app, host=host, port=port, timeout_graceful_shutdown=10)
+        app = index_app(index, token, hosts=hosts_of(host))
+        server_of(app, host, port).run()

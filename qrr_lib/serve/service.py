@@ -10,7 +10,8 @@ GET  /health, /info, /v1/models, /docs
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated
 
 from fastapi import Body, FastAPI, HTTPException, Request
@@ -23,16 +24,19 @@ from qrr_lib.checks import is_unicode
 from qrr_lib.rank.reranker import Reranker
 from qrr_lib.serve import shapes
 from qrr_lib.serve.clients import add_clients, tei_info
-from qrr_lib.serve.gate import Gate, Turns
+from qrr_lib.serve.gate import Gate, check_access, is_local
+from qrr_lib.serve.turns import Turns
 
 TITLE = "qrr: quantum-inspired reranking"
 MEANINGS = {
     400: "The body is no JSON",
     401: "No or a wrong bearer token",
     404: "No corpus",
+    408: "The body came too slowly",
     413: "Body too large",
     422: "The request does not have one of the shapes, or breaks a limit",
     429: "Too many requests are waiting: see Retry-After",
+    503: "Too many bodies are arriving, or the service is stopping",
 }
 ERRORS = {status: {"description": text} for status, text in MEANINGS.items()}
 
@@ -76,8 +80,11 @@ def app_of(
     origins: tuple[str, ...] | None = None,
 ):
     """Put a service behind its addresses; arguments as in `create_app`."""
+    check_access("localhost", token)
     app = FastAPI(title=TITLE, version=__version__, lifespan=service.turns.lifespan)
-    app.add_middleware(Gate, token=token, body_bytes=service.limits.body_bytes)
+    app.state.turns, limits = service.turns, service.limits
+    held = {"body_bytes": limits.body_bytes, "waiting": limits.waiting}
+    app.add_middleware(Gate, token=token, **held)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     app.add_exception_handler(RequestValidationError, _invalid)
     add_clients(app, service, origins)
@@ -96,8 +103,7 @@ def app_of(
 
 def hosts_of(host: str) -> tuple[str, ...]:
     """Names by which a service that listens on `host` may be addressed."""
-    local = host in ("127.0.0.1", "localhost", "::1")
-    return ("127.0.0.1", "localhost") if local else ("*",)
+    return ("127.0.0.1", "localhost", "[::1]") if is_local(host) else ("*",)
 
 
 class RerankService:
@@ -108,36 +114,36 @@ class RerankService:
         self.default = next(iter(self.modes))
         self.texts, self.limits, self.notes = texts, limits, notes
         self.turns = Turns(limits.waiting)
+        self.works = {name: partial(rank_all, mode) for name, mode in modes.items()}
 
     async def rerank(
-        self, request: Annotated[shapes.AnyRequest, Body()]
+        self, request: Annotated[shapes.AnyRequest, Body()], http: Request
     ) -> shapes.RerankResponse | list[shapes.TextScore]:
         """Order the documents of the request, best first."""
-        return await self._rerank(request)
+        return await self._rerank(request, http)
 
     async def rerank_plain(
-        self, request: shapes.RerankRequest
+        self, request: shapes.RerankRequest, http: Request
     ) -> shapes.RerankResponse:
         """The same in the shape of infinity: a document in an answer is its text."""
-        return await self._rerank(request, plain=True)
+        return await self._rerank(request, http, plain=True)
 
-    async def _rerank(self, request, plain: bool = False):
+    async def _rerank(self, request, http: Request, plain: bool = False):
         name, mode = self.mode(request.model)
         query, texts = request.query, shapes.filled(request.texts)
         self.check(query, request.texts)
 
-        def task() -> list[dict]:
-            if request.truncate is False:
-                check_length(mode.embedder, [query, *texts])
-            return mode.rank(query, texts, return_documents=True)
-
-        ranked, seconds = await self.turns.run(task)
+        size = sum(map(len, texts), len(query))
+        asked = query, texts, request.truncate
+        ranked, seconds = await self.turns.run(http, self.works[name], asked, size)
         about = {"mode": name, "documents": len(texts), "seconds": round(seconds, 4)}
         if isinstance(request, shapes.TextsRequest):
             return request.results(ranked, mode.alpha)
         return request.answer(ranked, mode.alpha, about, plain)
 
-    async def search(self, request: shapes.SearchRequest) -> shapes.SearchResponse:
+    async def search(
+        self, request: shapes.SearchRequest, http: Request
+    ) -> shapes.SearchResponse:
         """Answer from the indexed corpus."""
         if not self.texts:
             raise HTTPException(
@@ -146,7 +152,7 @@ class RerankService:
         name, mode = self.mode(request.model)
         self.check(request.query, [])
         asked = (request.query, request.top_n or 10, request.candidates or 50)
-        found, seconds = await self.turns.run(mode.search, *asked)
+        found, seconds = await self.turns.run(http, alone(mode.search, *asked))
         results = [
             shapes.Found(
                 doc_id=doc.doc_id,
@@ -163,7 +169,7 @@ class RerankService:
         """Is it up, and how many requests wait."""
         return {"status": "ok", "waiting": self.turns.waiting}
 
-    async def info(self) -> dict:
+    async def info(self, http: Request) -> dict:
         """What runs here."""
         modes = {
             name: {"weights": mode.weights, "note": self.notes.get(name, "")}
@@ -210,6 +216,19 @@ async def _invalid(request: Request, error: RequestValidationError) -> JSONRespo
     lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:10]]
     plain = [line.encode("ascii", "replace").decode() for line in lines]
     return JSONResponse({"detail": plain}, 422)
+
+
+def rank_all(mode: Reranker, asked: list[tuple]) -> list:
+    """Rank for several requests at once: (query, texts, may they be cut off? False)."""
+    for query, texts, truncate in asked:
+        if truncate is False:
+            check_length(mode.embedder, [query, *texts])
+    return mode.rank_many([(query, texts) for query, texts, _ in asked])
+
+
+def alone(task: Callable, *arguments) -> Callable[[list], list]:
+    """Work for one request that cannot be computed together with others."""
+    return lambda _: [task(*arguments)]
 
 
 def check_length(embedder, texts: list[str]) -> None:

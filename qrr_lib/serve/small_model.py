@@ -80,7 +80,7 @@ def converted_folder() -> Path:
     source = model_folder(LANGUAGE_MODEL) / spec.weights
     folder = source.parent / "bfloat16"
     converted = replace(spec, weights=WEIGHTS, sha256=CONVERTED_SHA256)
-    if (folder / WEIGHTS).is_file() and converted.is_in(folder):
+    if (folder / WEIGHTS).is_file() and not converted.fault_in(folder):
         return folder
     say(f"widening {LANGUAGE_MODEL} to bfloat16 (once, some seconds)")
     return convert(source, folder)

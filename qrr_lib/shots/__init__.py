@@ -6,12 +6,13 @@ circuits: the same on simulators and devices · devices: a simulated chip · noi
 
 from qrr_lib.lazy import lazy_names
 
-HOMES = {
-    "estimates": "estimate_variance sample_bloch_vectors sample_fidelity "
-    "sample_local_fidelity shots_for_gap",
-    "spending": "order_agreement shot_order spend_by_halving spend_evenly",
-    "circuits": "measure_pairs measure_pairs_pennylane pair_circuit",
-    "devices": "FreshEstimator FreshSampler noisy_backend noisy_device",
-    "noise": "depolarise misread qubit_fidelities same_order",
-}
-__getattr__, __dir__, __all__ = lazy_names(__name__, HOMES)
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "estimates": "estimate_variance sample_fidelity shots_for_gap",
+        "spending": "order_agreement shot_order spend_by_halving",
+        "circuits": "measure_pairs measure_pairs_pennylane pair_circuit",
+        "devices": "FreshEstimator FreshSampler noisy_backend",
+        "noise": "depolarise misread qubit_fidelities same_order",
+    },
+)

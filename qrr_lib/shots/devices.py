@@ -8,7 +8,7 @@ in every call, so two queries would share their noise. These draw a new one each
 import numpy as np
 from qiskit.primitives import BackendEstimatorV2, BaseEstimatorV2, BaseSamplerV2
 from qiskit.providers.fake_provider import GenericBackendV2
-from qiskit.transpiler import CouplingMap, generate_preset_pass_manager
+from qiskit.transpiler import CouplingMap
 from qiskit_aer import AerSimulator
 from qiskit_aer.primitives import SamplerV2
 
@@ -66,14 +66,3 @@ def noisy_backend(coupling_map: CouplingMap | int, seed: int = 1) -> GenericBack
         count = coupling_map.size()
         return GenericBackendV2(count, coupling_map=coupling_map, seed=seed)
     return GenericBackendV2(max(2, coupling_map), seed=seed)  # it has two-qubit gates
-
-
-def noisy_device(
-    coupling_map: CouplingMap | int, rng: np.random.Generator, seed: int = 1
-):
-    """A simulated device with noise: (sampler, pass_manager) for `measure_pairs`; see
-    `noisy_backend`. `seed` fixes calibration and layout, `rng` feeds the shots.
-    """
-    backend = noisy_backend(coupling_map, seed)
-    rewrite = generate_preset_pass_manager(1, backend, seed_transpiler=seed)
-    return FreshSampler(backend, rng), rewrite

@@ -75,41 +75,14 @@ def sample_fidelity(
 
     Exactly distributed as the circuits' counts (a χ² test compares them). Swap-test
     estimates may be negative, as on a device.
+
+    Drawn for the qubits of a product state, (…, n), and averaged over the last axis,
+    they estimate the local fidelity from the same shots (not of a swap test, which
+    reads one bit a shot): n qubits are worth up to n shots of one.
     """
     s, p = check_method(method), zero_probability(fidelity, method)
     share = check_generator(rng).binomial(whole_number("shots", shots), p) / shots
     return s * share - (s - 1)
-
-
-def sample_local_fidelity(
-    factors, shots: int, rng: np.random.Generator, method: str = "compute_uncompute"
-) -> np.ndarray:
-    """Draw estimates of the local fidelity of product states from the qubits' own
-    fidelities: (…, n) → (…).
-
-    The same shots serve, read differently: not "are all qubits 0?" but "what share of
-    the qubits is 0?". The qubits of product states are independent, so with
-    compute–uncompute Var = Σ Fᵢ(1 − Fᵢ)/(n²·S), in the Bell basis Σ (1 − Fᵢ²)/(n²·S): n
-    qubits are worth up to n shots of one. ValueError for the swap test, which reads one
-    bit a shot.
-    """
-    if method == "swap_test":
-        raise ValueError(
-            "a swap test reads one bit a shot, which says nothing of single qubits: "
-            "take method='bell_basis'"
-        )
-    return sample_fidelity(factors, shots, rng, method).mean(axis=-1)
-
-
-def sample_bloch_vectors(vectors, shots: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw what local tomography finds: Bloch vectors (…, 3), each coordinate estimated
-    from `shots` shots of its own; any shape → same shape.
-
-    The share of zeros after a measurement of X, Y or Z is (1 + its coordinate)/2. All
-    qubits of a state are measured at once, so three settings serve any number of them.
-    """
-    share = (1 + np.asarray(vectors, dtype=float)) / 2
-    return 2 * sample_fidelity(share, shots, rng) - 1
 
 
 def shots_for_gap(

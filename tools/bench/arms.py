@@ -14,6 +14,7 @@ from torch import nn
 from qrr_lib import Circuit, QubitAnglePredictor
 from qrr_lib.encode import EquatorialHead
 from qrr_lib.learn import CompressionAnchor, DocumentOnly, SphereTwin, VectorHead
+from tools.bench.geometric import GeometricFidelity
 
 
 class Arm(NamedTuple):
@@ -63,7 +64,7 @@ def vectors(dim: int, seed: int, width: int, trained=True, **options) -> Arm:
 
 ARMS = {  # name: (embedding size D, seed, document vectors) -> Arm
     "qubits_64": lambda d, s, v: Arm(qubits(d, s), "local_fidelity"),
-    "qubits_64_log": lambda d, s, v: Arm(qubits(d, s), "geometric_fidelity"),
+    "qubits_64_log": lambda d, s, v: Arm(qubits(d, s), GeometricFidelity.name),
     "qubits_64_untrained": lambda d, s, v: Arm(qubits(d, s), "local_fidelity", False),
     "classical_128": lambda d, s, v: vectors(d, s, 128),
     "one_qubit_untrained": lambda d, s, v: Arm(

@@ -9,10 +9,10 @@
 tokens   ten ways to keep token states of the course corpus: nDCG@10 of cosine's hundred
          reordered (α = 0.15), milliseconds a hundred, bytes a token on disk and of
          what scoring reads.
-         Quantisers kept in memory draw a rotation anew: their nDCG@10 has differed
-         by up to .009 between two runs.
+         Quantisers kept in memory draw a rotation: those are built twice.
 query    parts of a query with the real embedder, against embedding it.
 indexing adding passages against embedding them alone, blocks in turn.
+bulk     the same by Ray, one worker and two, against one process (where Ray is).
 growth   N synthetic passages (tokens drawn from the course's, 120 each): p50 and p95,
          bytes a passage, resident memory while indexing.
 
@@ -23,13 +23,16 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import functools
 import json
 import os
 import platform
 import tempfile
 import time
+from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import psutil
@@ -39,7 +42,10 @@ from qrr_lib import Scorer, TextEmbedder, load_collection
 from qrr_lib.embed.embedder import EncodedText
 from qrr_lib.encode.qubit_map import QubitMap
 from qrr_lib.engine import Index, Passage
+from qrr_lib.engine import bulk as engine_bulk
+from qrr_lib.engine.parts import read_part
 from qrr_lib.engine.passage import point_id
+from qrr_lib.engine.readers import find_files
 from qrr_lib.files import atomic_path, say
 from tools.bench import engine_tokens
 from tools.bench.engine_tokens import summary, timed
@@ -133,6 +139,47 @@ def indexing(collection, embedder, folder: Path) -> dict:
     }
 
 
+def bulk(collection, embedder, folder: Path) -> dict:
+    """Passages a second (wall) into Parquet files: one process with all cores, and Ray
+    with one worker and two, each with one core; from the first file on, so that nothing
+    of starting Ray and loading the model counts.
+    """
+    docs, groups = folder / "docs.jsonl", engine_bulk.DOCUMENTS
+    folder.mkdir()
+    rows = [{"id": key, **doc._asdict()} for key, doc in collection.docs.items()]
+    docs.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    files, _ = find_files([docs])
+    make = functools.partial(TextEmbedder, MODEL, cache=False)
+    settings, on_ray = {"one process": None, "1 worker": 1, "2 workers": 2}, {}
+    engine_bulk.DOCUMENTS = 20
+    for name, workers in settings.items():
+        own, torch_threads = folder / name, torch.get_num_threads()
+        with ExitStack() as stack:
+            if workers is None:
+                torch.set_num_threads(os.cpu_count())
+                stack.callback(torch.set_num_threads, torch_threads)
+                stack.enter_context(patch.object(engine_bulk, "on_ray", alone))
+            engine_bulk.load_in_bulk(files, own, make, workers=workers)
+        parts = sorted(own.glob("*.parquet"), key=lambda part: part.stat().st_mtime_ns)
+        later = sum(len(read_part(part)) for part in parts[1:])
+        spent = parts[-1].stat().st_mtime_ns - parts[0].stat().st_mtime_ns
+        on_ray[name] = round(later / (spent / 1e9), 1)
+    engine_bulk.DOCUMENTS = groups
+    ratios = {
+        "two workers / one": round(on_ray["2 workers"] / on_ray["1 worker"], 2),
+        "two workers / one process": round(
+            on_ray["2 workers"] / on_ray["one process"], 2
+        ),
+    }
+    return {"documents": len(rows), "passages a second": on_ray} | ratios
+
+
+def alone(groups, arguments, *_) -> list[tuple]:
+    """Groups without Ray, in this process."""
+    worker = engine_bulk.Worker(*arguments)
+    return [worker.do(group) for group in groups]
+
+
 def growth(collection, embedder, folder: Path, passages: int, tokens: str) -> dict:
     """Synthetic passages in one index, and queries of 16 tokens."""
     drawn = Drawn(embedder, collection.texts()[:200], 120)
@@ -177,14 +224,15 @@ def growth(collection, embedder, folder: Path, passages: int, tokens: str) -> di
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--parts", default="tokens,query,indexing,growth")
+    parser.add_argument("--parts", default="tokens,query,indexing,bulk,growth")
     parser.add_argument("--passages", type=int, default=100_000)
     parser.add_argument("--kinds", default="states,full")
     options = parser.parse_args()
     torch.set_num_threads(1)
     results = json.loads(OUT.read_text("utf-8")) if OUT.is_file() else {}
     collection, embedder = load_collection("course"), TextEmbedder(MODEL)
-    work = {"tokens": engine_tokens.compare, "query": query, "indexing": indexing}
+    work = {"tokens": engine_tokens.compare, "query": query}
+    work |= {"indexing": indexing, "bulk": bulk}
     for part in options.parts.split(","):
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
         with tempfile.TemporaryDirectory() as folder:

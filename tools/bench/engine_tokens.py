@@ -33,6 +33,7 @@ def binary(encoding):
     )
 
 
+CODES = "codes in the payload, our kernel"
 INT8 = q.ScalarQuantizationConfig(type=q.ScalarType.Int8, memory=PINNED)
 ARMS = {  # name: (what originals are kept as, quantiser kept in memory)
     "float32": (TYPE.Float32, None),
@@ -204,27 +205,34 @@ class CodeArm:
 
 
 def compare(collection, embedder, folder: Path) -> dict:
-    """One row an arm; the hundred of each query are scored by all arms in turn."""
+    """One row an arm; the hundred of each query are scored by all arms in turn. An arm
+    with a quantiser is built twice, as it draws a rotation: "ndcg@10 again".
+    """
     course = Course(collection, embedder)
-    arms = {"codes in the payload, our kernel": CodeArm(made(folder / "c"), course)}
-    for number, (name, settings) in enumerate(ARMS.items()):
-        arms[name] = EngineArm(made(folder / f"{number}"), course, *settings)
-    scores = {name: [] for name in arms}
+    arms = {(CODES, 1): CodeArm(made(folder / "codes"), course)}
+    for number, (name, (kept, quantiser)) in enumerate(ARMS.items()):
+        for draw in (1, 2) if quantiser else (1,):
+            place = made(folder / f"{number}-{draw}")
+            arms[name, draw] = EngineArm(place, course, kept, quantiser)
+    scores = {key: [] for key in arms}
     for row in range(len(course.query_ids)):
-        for name, arm in arms.items():
-            scores[name].append(arm.score(row))
-    exact, tokens = course.ndcg(scores["codes in the payload, our kernel"]), 0
-    rows, tokens = [], int(course.states.offsets[-1])
-    for name, arm in arms.items():
+        for key, arm in arms.items():
+            scores[key].append(arm.score(row))
+    rows, tokens = {}, int(course.states.offsets[-1])
+    for (name, draw), arm in arms.items():
         arm.shard.close()
+        ndcg = round(course.ndcg(scores[name, draw]), 4)
+        if draw == 2:
+            rows[name]["ndcg@10 again"] = ndcg
+            continue
         disk, read = arm.bytes()
-        ndcg = course.ndcg(scores[name])
-        own = {"ndcg@10": round(ndcg, 4), "difference": round(ndcg - exact, 4)}
-        own |= {"disk": round(disk / tokens), "read": round(read / tokens)}
-        own |= summary(arm.times) | {"upsert_cpu_s": round(arm.upsert, 2)}
-        rows.append({"kept as": name} | own)
+        rows[name] = {"kept as": name, "ndcg@10": ndcg}
+        rows[name]["difference"] = round(ndcg - rows[CODES]["ndcg@10"], 4)
+        rows[name] |= {"disk": round(disk / tokens), "read": round(read / tokens)}
+        rows[name] |= summary(arm.times) | {"upsert_cpu_s": round(arm.upsert, 2)}
     shutil.rmtree(folder)
-    return {"tokens": tokens, "queries": len(course.query_ids), "rows": rows}
+    counts = {"tokens": tokens, "queries": len(course.query_ids)}
+    return counts | {"rows": list(rows.values())}
 
 
 def made(folder: Path) -> Path:

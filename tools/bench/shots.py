@@ -40,9 +40,7 @@ from qrr_lib.rank.scorer import Scorer
 from qrr_lib.rank.union import Union
 from qrr_lib.shots.estimates import (
     estimate_variance,
-    sample_bloch_vectors,
     sample_fidelity,
-    sample_local_fidelity,
     shots_for_gap,
 )
 from qrr_lib.shots.noise import depolarise, misread, qubit_fidelities, same_order
@@ -50,7 +48,6 @@ from qrr_lib.shots.spending import (
     order_agreement,
     shot_order,
     spend_by_halving,
-    spend_evenly,
 )
 
 OUT = Path(__file__).resolve().parents[2] / "data" / "results" / "shots.json"
@@ -112,12 +109,10 @@ class States:
 
         def measure(rows, shots):
             if kind == "local":
-                return sample_local_fidelity(
-                    np.take_along_axis(factors, rows[..., None], 1), shots, rng
-                )
-            return sample_fidelity(
-                np.take_along_axis(exact, rows, 1), shots, rng, method
-            )
+                asked = np.take_along_axis(factors, rows[..., None], 1)
+                return sample_fidelity(asked, shots, rng).mean(axis=-1)
+            asked = np.take_along_axis(exact, rows, 1)
+            return sample_fidelity(asked, shots, rng, method)
 
         return exact, measure
 
@@ -210,46 +205,26 @@ def halving(states: States, stable: dict, rng: np.random.Generator) -> dict:
     found = {}
     for series in HALVED:
         exact, measure = states.exact_and_sampler(series, rng)
+        everyone = np.tile(np.arange(exact.shape[1]), (len(exact), 1))
         # so that the uniform curve reaches down far enough
-        fewer = [
-            np.mean(
-                [
-                    states.judge(
-                        spend_evenly(
-                            measure, exact.shape, s * exact.shape[1], rng
-                        ).order,
-                        exact,
-                    )["overlap"]
-                    for _ in range(REPEATS)
-                ]
-            )
-            for s in (1, 3)
-        ]
+        fewer = []
+        for few in (1, 3):
+            orders = [shot_order(measure(everyone, few), rng) for _ in range(REPEATS)]
+            judged = [states.judge(order, exact)["overlap"] for order in orders]
+            fewer.append(np.mean(judged))
         # rising, so that it can be read backwards
         curve = np.maximum.accumulate(fewer + list(stable[series]["overlap"]["mean"]))
         rows = []
         for shots in BUDGETS:
-            row = {}
-            for rule in ("boundary", "worst"):
-                made = []
-                for _ in range(REPEATS):
-                    spent = spend_by_halving(
-                        measure, exact.shape, shots * exact.shape[1], rng, rule=rule
-                    )
-                    judged = states.judge(spent.order, exact)
-                    made.append(
-                        judged
-                        | {
-                            "factor": np.exp(
-                                np.interp(
-                                    judged["overlap"], curve, np.log([1, 3, *SHOTS])
-                                )
-                            )
-                            / shots
-                        }
-                    )
-                row[rule] = summary(made)
-            rows.append(row)
+            made = []
+            for _ in range(REPEATS):
+                spent = spend_by_halving(
+                    measure, exact.shape, shots * exact.shape[1], rng
+                )
+                judged = states.judge(spent.order, exact)
+                even = np.interp(judged["overlap"], curve, np.log([1, 3, *SHOTS]))
+                made.append(judged | {"factor": np.exp(even) / shots})
+            rows.append({"boundary": summary(made)})
         found[series] = columns(rows)
     return found
 
@@ -321,9 +296,9 @@ def noise_study(states: States, rng: np.random.Generator) -> dict:
                     "1 qubit, fidelity": lambda s=strength: sample_fidelity(
                         depolarise(one[..., 0], s), 1000, rng
                     ),
-                    "8 qubits, local fidelity": lambda s=strength: (
-                        sample_local_fidelity(depolarise(eight, s), 1000, rng)
-                    ),
+                    "8 qubits, local fidelity": lambda s=strength: sample_fidelity(
+                        depolarise(eight, s), 1000, rng
+                    ).mean(axis=-1),
                 }.items()
             }
         )
@@ -387,8 +362,10 @@ class TokenPairs:
     def drawn(self, protocol: str, shots: int, rng) -> np.ndarray:
         """Scores of the documents from so many shots a pair, or a setting."""
         if protocol == "tomography":
-            a, b = (sample_bloch_vectors(x, shots, rng) for x in (self.a, self.b))
-            a, b = (x.reshape(len(x), -1) for x in (a, b))
+            # each coordinate from shots of its own, which are 0 in (1 + it)/2
+            shares = [(1 + x) / 2 for x in (self.a, self.b)]
+            drawn = [2 * sample_fidelity(x, shots, rng) - 1 for x in shares]
+            a, b = (x.reshape(len(x), -1) for x in drawn)
             return self.scores(0.5 + a @ b.T / (2 * self.a.shape[1]))
         # 64 bits a shot and more: a normal sum
         noise = rng.standard_normal(self.mean.shape)

@@ -17,6 +17,7 @@ from qrr_lib.encode.qubit_map import QubitMap
 from qrr_lib.files import say
 from qrr_lib.rank.codecs import FIT_TOKENS
 from qrr_lib.rank.scorer import Scorer
+from tools.bench.geometric import GeometricFidelity
 
 
 def make_cache(
@@ -299,7 +300,7 @@ def arms(model: str, scale: float = 0.8) -> dict:
         "qubits 16": Qubits(16, scale),
         "qubits 32": Qubits(32, scale),
         "qubits 64": Qubits(64, scale),
-        f"{OURS}, geometric mean": Qubits(64, scale, "geometric_fidelity", bits=4),
+        f"{OURS}, geometric mean": Qubits(64, scale, GeometricFidelity.name, bits=4),
         f"{OURS}, map of the course corpus": Qubits(
             64, scale, source="shipped", model=model, bits=4
         ),

@@ -9,13 +9,13 @@ ordinary tensor operations, so second derivatives work too.
 import torch
 
 
-def apply(function: type[torch.autograd.Function], *arguments):
+def apply(function: type[torch.autograd.Function], left, *others):
     """Call one of the functions below, leaving out the record for gradients when none
     is wanted: it costs more than a small product.
     """
-    if torch.is_grad_enabled():
-        return function.apply(*arguments)
-    return function.forward(None, *arguments)
+    if torch.is_grad_enabled() and left.requires_grad:
+        return function.apply(left, *others)
+    return function.forward(left, *others)
 
 
 class SumOfProducts(torch.autograd.Function):
@@ -27,20 +27,24 @@ class SumOfProducts(torch.autograd.Function):
     one axis after the other.
     """
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx, left: torch.Tensor, right: torch.Tensor, axis: int):
-        if ctx is not None:
-            ctx.save_for_backward(left, right)
-            ctx.axis = axis
+    def forward(left: torch.Tensor, right: torch.Tensor, axis: int):
         (a, *others), (b, *factors) = left.unbind(axis), right.unbind(axis)
         total = a * b
         for a, b in zip(others, factors):
-            total.addcmul_(a, b)
+            total = total.addcmul(a, b)
         return total
 
     @staticmethod
+    def setup_context(ctx, inputs, output):
+        *factors, ctx.axis = inputs
+        ctx.save_for_backward(*factors)
+
+    @staticmethod
     def backward(ctx, grad: torch.Tensor):
-        left, right = (f.conj_physical().unbind(ctx.axis) for f in ctx.saved_tensors)
+        left, right = (f.conj().unbind(ctx.axis) for f in ctx.saved_tensors)
         to_left = [_sum_to(grad * b, a.shape) for a, b in zip(left, right)]
         to_right = [_sum_to(grad * a, b.shape) for a, b in zip(left, right)]
         return torch.stack(to_left, ctx.axis), torch.stack(to_right, ctx.axis), None
@@ -51,9 +55,15 @@ class BatchFirst(torch.autograd.Function):
     which the steps before rely on.
     """
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx, values: torch.Tensor):
+    def forward(values: torch.Tensor):
         return values.t().contiguous()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
 
     @staticmethod
     def backward(ctx, grad: torch.Tensor):

@@ -16,6 +16,8 @@ with a thousand small states, PyTorch's fixed cost per operation counts as much 
 arithmetic.
 """
 
+from functools import lru_cache
+
 import torch
 
 from qrr_lib.encode.backends.gradients import BatchFirst, SumOfProducts, apply
@@ -26,6 +28,21 @@ from qrr_lib.encode.circuit import Circuit
 BLOCK_BYTES = 2**23
 # up to so many amplitudes the last join is elementwise, beyond it is a matrix product
 SMALL_STATE = 16
+# see `rotations`: what makes (θ+γ)/2 and (θ−γ)/2 of θ and γ, twice; the quarter turn
+# that makes sines of the second two cosines; and the parts of RZ·RY that all four make
+WAVES = {
+    dtype: (
+        torch.tensor([[1, 1], [1, -1], [1, 1], [1, -1]], dtype=dtype) / 2,
+        torch.tensor([[0], [0], [1], [1]], dtype=dtype) * (-torch.pi / 2),
+        torch.tensor(
+            [[1, 1, 0, 0], [0, 0, -1, 1], [0, 0, 1, 1], [-1, 1, 0, 0]]  # RZ·RY|0⟩
+            + [[0, 0, -1, -1], [-1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, -1]],  # RZ·RY|1⟩
+            dtype=dtype,
+        )
+        / 2,  # (s, s', real or imaginary; wave)
+    )
+    for dtype in (torch.float32, torch.float64)
+}
 
 
 def encode(angles: torch.Tensor, circuit: Circuit) -> torch.Tensor:
@@ -42,16 +59,17 @@ def encode(angles: torch.Tensor, circuit: Circuit) -> torch.Tensor:
         )
     angles = angles if angles.dtype == torch.float64 else angles.float()
     size = states_at_a_time(circuit)
-    if torch.is_grad_enabled() and angles.requires_grad:
-        blocks = [_encode_block(block, circuit) for block in angles.split(size)]
-        return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
-    shape = len(angles), 2**circuit.n_qubits
-    states = angles.new_empty(shape, dtype=angles.dtype.to_complex())
-    # no views to track, no versions to count: a fifth of the time
-    with torch.inference_mode():
+    # no matrix product in bfloat16, whatever the head runs in
+    with torch.autocast(angles.device.type, enabled=False):
+        if len(angles) <= size:
+            return _encode_block(angles, circuit)
+        if torch.is_grad_enabled() and angles.requires_grad:
+            return torch.cat([_encode_block(b, circuit) for b in angles.split(size)])
+        shape = len(angles), 2**circuit.n_qubits
+        states = angles.new_empty(shape, dtype=angles.dtype.to_complex())
         for block, out in zip(angles.split(size), states.split(size)):
             _encode_block(block, circuit, out)
-    return states
+        return states
 
 
 def states_at_a_time(circuit: Circuit) -> int:
@@ -80,20 +98,33 @@ def _encode_block(
         left, right = left[:, :1], right.sum(2, keepdim=True)
     if not (pairs and circuit.trailing):
         return _close(left, right, out)
+    index, sign = (part.to(angles.device) for part in _ending(circuit))
     state = _close(left, right)
-    for gate in list(circuit.gates())[-len(pairs) :]:
-        state = entangle(state, gate.name, *gate.qubits)
-    return _copy(state, out)
+    if circuit.entangler == "cz_ring":
+        return torch.mul(state, sign, out=out)
+    return torch.index_select(state, 1, index, out=out)
+
+
+@lru_cache(maxsize=32)
+def _ending(circuit: Circuit) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the trailing entangler does, in one step: where the amplitude of each
+    outcome comes from, and its sign.
+    """
+    with torch.inference_mode(False):  # kept for later calls, of training too
+        marks = torch.arange(1, 2**circuit.n_qubits + 1)[None]
+        for gate in list(circuit.gates())[-len(circuit.entangling_pairs()) :]:
+            marks = entangle(marks, gate.name, *gate.qubits)
+        return marks[0].abs() - 1, marks[0].sign().float()
 
 
 def one_qubit(angles: torch.Tensor) -> torch.Tensor:
-    """(B, 1, 1, 2) angles → (B, 2): RZ(γ)RY(θ)|0⟩ = (e^{-iγ/2} cos θ/2, e^{iγ/2} sin
-    θ/2), written out in real numbers.
+    """(B, 1, 1, 2) angles → (B, 2): RZ(γ)RY(θ)|0⟩ as `rotations` has it, but with the
+    batch first at once.
     """
-    half = angles.flatten(1).t().contiguous() / 2  # (2, B)
-    (c, gamma_c), (s, gamma_s) = half.cos().unbind(), half.sin().unbind()
-    parts = torch.stack([c * gamma_c, -c * gamma_s, s * gamma_c, s * gamma_s], dim=-1)
-    return torch.view_as_complex(parts.unflatten(1, (2, 2)))
+    sums, quarter, parts = (part.to(angles.device) for part in WAVES[angles.dtype])
+    waves = (angles.flatten(1) @ sums.t()).add_(quarter.t()).cos()  # (B, 4)
+    state = waves @ parts[:4].t()
+    return torch.view_as_complex(state.unflatten(1, (2, 2)))
 
 
 def qubit_tables(angles: torch.Tensor, circuit: Circuit) -> torch.Tensor:
@@ -101,8 +132,9 @@ def qubit_tables(angles: torch.Tensor, circuit: Circuit) -> torch.Tensor:
     `out` have 2**(L-1) values, or 1.
     """
     entangled = bool(circuit.entangling_pairs())
-    first, *later = rotations(angles).unbind(2)  # L times (s', s, n, B)
-    table = first.unbind(1)[0][:, None, None]  # RZ·RY|0⟩: (s, 1, 1, n, B)
+    columns = 1 if circuit.n_layers == 1 else 2
+    first, *later = rotations(angles, columns).unbind(2)  # L times (s', s, n, B)
+    table = first[:, 0, None, None]  # RZ·RY|0⟩: (s, 1, 1, n, B)
     for turn in later:
         if not entangled:  # T'[s'] = Σ turn[s', s]·T[s]
             table = apply(SumOfProducts, turn[:, :, None, None], table.unsqueeze(0), 1)
@@ -118,16 +150,20 @@ def qubit_tables(angles: torch.Tensor, circuit: Circuit) -> torch.Tensor:
     return table
 
 
-def rotations(angles: torch.Tensor) -> torch.Tensor:
-    """RZ(γ)·RY(θ) of every angle pair: (B, L, n, 2) → (s', s, L, n, B) complex.
+def rotations(angles: torch.Tensor, columns: int = 2) -> torch.Tensor:
+    """RZ(γ)·RY(θ) of every angle pair: (B, L, n, 2) → (s', s, L, n, B) complex, or its
+    first column alone.
 
-    The matrix is ((c·e⁻, −s·e⁻), (s·e⁺, c·e⁺)), c and s of θ/2 and e^± = e^{±iγ/2}.
+    The matrix is ((c·e⁻, −s·e⁻), (s·e⁺, c·e⁺)), c and s of θ/2 and e^± = e^{±iγ/2}. Its
+    entries are products such as cos θ/2 · cos γ/2 = ½cos (θ+γ)/2 + ½cos (θ−γ)/2. So
+    they are a constant matrix times four cosines, which takes few passes over memory.
     """
-    half = angles.permute(3, 1, 2, 0).contiguous() * 0.5  # (2, L, n, B)
-    (c, gamma_c), (s, gamma_s) = half.cos(), half.sin()
-    turn = torch.stack([c, -s, s, c]).unflatten(0, (2, 2))
-    sign = torch.stack([-gamma_s, gamma_s]).unsqueeze(1)
-    return torch.complex(turn * gamma_c, turn * sign)
+    sums, quarter, parts = (part.to(angles.device) for part in WAVES[angles.dtype])
+    pairs = angles.permute(3, 1, 2, 0).flatten(1)  # (2, L·n·B)
+    waves = torch.addmm(quarter, sums, pairs).cos()  # (4, L·n·B)
+    turns = (parts[: 4 * columns] @ waves).unflatten(1, (*angles.shape[1:3], -1))
+    real, imaginary = turns.unflatten(0, (columns, 2, 2)).unbind(2)
+    return torch.complex(real, imaginary).transpose(0, 1)
 
 
 def _halves(tables: torch.Tensor) -> list[torch.Tensor]:
