@@ -64,6 +64,7 @@ COMMANDS = {  # what a command does: its arguments
     commands.models: {"name": {"nargs": "?"}},
     commands.reset: {"lesson": {}, "--exercise": {"action": "store_true"}},
     commands.audit: {"collection": {"nargs": "?", "default": "course"}},
+    commands.export: {"--edge": {"required": True, "metavar": "FOLDER"}},
     commands.serve: {
         "--host": {"default": "127.0.0.1"},
         "--port": {"type": port, "default": 8000},
@@ -97,6 +98,7 @@ HELP = {
     "--qrels": "judgements in BEIR's layout: query, document, grade, tabs between",
     "--queries": "queries.jsonl (default: the one beside or above the judgements)",
     "--workers": "default: one for each graphics card, or else for each core",
+    "--edge": "a new folder, for machines with NumPy, onnxruntime and tokenizers",
     "--address": "of a running Ray cluster (default: start one here)",
 }
 

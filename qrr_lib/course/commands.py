@@ -95,6 +95,16 @@ def audit(args) -> int:
     return 0
 
 
+def export(args) -> int:
+    """a folder that reranks without PyTorch: embedder, map, a script (lesson 04)"""
+    from qrr_lib.serve import export_edge
+
+    folder = export_edge(args.edge)
+    size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+    print(f'{folder}: {size:.0f} MB. Try: python rerank.py "a question" lines.txt')
+    return 0
+
+
 def serve(args) -> int:
     """the reranking service over HTTP, with the course corpus (lesson 13) or with an
     index (lesson 14); a token is read from QRR_TOKEN
