@@ -5,6 +5,7 @@ for when they are used (it imports itself lazily), so that `qrr --help` answers 
 """
 
 import importlib
+import socket
 
 import qrr_lib
 from qrr_lib import course, encode, learn, rank
@@ -108,6 +109,7 @@ def serve(args) -> int:
     """the reranking service over HTTP, with the course corpus (lesson 13) or with an
     index (lesson 14); a token is read from QRR_TOKEN
     """
+    _check_address(args.host, args.port)
     if args.index:
         _needs("serve.index_service", "serve").serve(args.index, args.host, args.port)
     else:
@@ -144,6 +146,16 @@ def _refuse(args, what: str, **defaults) -> None:
     for name, default in defaults.items():
         if getattr(args, name) != default:
             raise ValueError(f"--{name} has no meaning with {what}: leave it out")
+
+
+def _check_address(host: str, port: int) -> None:
+    """OSError, before a model is loaded, where nobody can listen."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        advice = "take another --host or --port"
+        raise OSError(f"{host}, port {port}: {error.strerror}; {advice}") from None
 
 
 def _needs(module: str, extra: str):

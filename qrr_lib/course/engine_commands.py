@@ -41,6 +41,8 @@ def index(args) -> int:
         f"changed, {same} unchanged, {deleted} deleted; {args.to} holds {held}"
     )
     _say_skipped(loading.skipped)
+    if not (loading.seen or loading.skipped or deleted):
+        raise ValueError(f"no documents are in {', '.join(args.paths)}")
     return PARTLY if loading.skipped else 0
 
 
