@@ -1,7 +1,19 @@
 # Every target starts from nothing: it makes .venv/, installs what it needs, fetches and verifies the model, then does its work.
 # Settings: PYTHON=python3.12, TORCH_INDEX=<address of a PyTorch wheel index, see docs/start.md>, QRR_MODEL=all-MiniLM-L6-v2 (light mode).
+# From any folder (make -f): go to the one that this file is in.
+HERE := $(shell cd "$$(dirname "$$(printf %s '$(MAKEFILE_LIST)' | sed 's/^ //')")" && pwd -P)
+ifneq ($(HERE),$(shell pwd -P))
+.DEFAULT_GOAL := help
+.PHONY: $(or $(MAKECMDGOALS),help)
+$(or $(MAKECMDGOALS),help):
+	@$(MAKE) --no-print-directory -C "$(HERE)" $@
+else
 PYTHON ?= python3
+# a path with spaces is one word, "py -3.12" is two
+RUN := $(shell command -v "$(PYTHON)" >/dev/null 2>&1 && echo '"$(PYTHON)"' || echo '$(PYTHON)')
 VENV := .venv
+# An environment knows its own path: one that was copied or moved with the folder would run the original's code.
+STALE := $(shell test ! -f $(VENV)/pyvenv.cfg || case "$$(sed -n 's/^command = //p' $(VENV)/pyvenv.cfg)" in (""|*" $(HERE)/$(VENV)") ;; (*) echo stale ;; esac)
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c constraints.txt
 export PYTHONUTF8 := 1
@@ -10,11 +22,15 @@ export PYTHONUTF8 := 1
 .PHONY: help demo test test-all lab site slides classroom rehearsal faults bench bench-faiss bench-corpus bench-quality bench-tokens bench-compare bench-shots bench-service bench-rag bench-engine measure format lint clean
 
 help:           ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | sort
 
+ifeq ($(STALE),stale)
+.PHONY: $(VENV)/made
+endif
 $(VENV)/made:
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, this is {v[0]}.{v[1]}: run make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv $(VENV)
+	@$(if $(STALE),echo "$(VENV) was made for another folder: making it anew")
+	@$(RUN) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, this is {v[0]}.{v[1]}: run make PYTHON=python3.12 ...")'
+	$(RUN) -m venv $(if $(STALE),--clear) $(VENV)
 	@touch $@
 
 $(VENV)/installed: $(VENV)/made pyproject.toml constraints.txt
@@ -34,7 +50,7 @@ $(VENV)/installed-serve: $(VENV)/installed
 	@touch $@
 
 lab: $(VENV)/installed-serve       ## open JupyterLab on lesson 00
-	$(BIN)/jupyter lab notebooks/00_welcome.ipynb
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00_welcome.ipynb
 
 test: $(VENV)/installed-test ## unit tests, every lesson and solution, light-mode smoke (under 25 minutes)
 	@$(BIN)/qrr models && $(BIN)/qrr models all-MiniLM-L6-v2 && $(BIN)/qrr models SmolLM2-135M-Instruct
@@ -127,3 +143,4 @@ lint: $(VENV)/installed-test ## style, layout and spelling
 
 clean:          ## remove the environment (models and cached embeddings stay in ~/.cache/qrr)
 	rm -rf $(VENV)
+endif

@@ -81,6 +81,25 @@ def test_reset_restores_and_keeps_the_learners_copies(course, kind):
     assert lesson.read_bytes() == original
 
 
+@pytest.mark.parametrize("way", ["cloned", "put under git"])
+def test_reset_finds_the_original_after_the_learner_committed(course, way, tmp_path):
+    root = course
+    if way == "cloned":
+        root = tmp_path / "clone"
+        command = ["git", "clone", "-q", str(course), str(root)]
+        subprocess.run(command, check=True, capture_output=True)
+    lesson = root / "notebooks" / "05_faiss.ipynb"
+    original = lesson.read_bytes()
+    author = ["-c", "user.name=me", "-c", "user.email=x@example.org"]
+    for answer in ("mine", "mine again"):
+        lesson.write_text(answer)
+        for words in (["add", "notebooks"], [*author, "commit", "-qm", answer]):
+            subprocess.run(["git", *words], cwd=root, check=True, capture_output=True)
+    kept = lesson.with_name("05_faiss.mine-1.ipynb")
+    assert reset("05", root=root) == (lesson, kept)
+    assert lesson.read_bytes() == original and kept.read_text() == "mine again"
+
+
 def test_check_can_be_pasted_into_a_report(monkeypatch, tmp_path):
     """No folder and no user name, not even in advice; versions, platform and settings
     are there.

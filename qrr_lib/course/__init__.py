@@ -1,7 +1,7 @@
 """What the course needs and no lesson derives.
 
 cli, commands, engine_commands, loading: the command `qrr` · judgements, judging: does
-reranking help on your own documents · machine, lines: is this machine ready · reset ·
+reranking help on your own documents · machine: is this one ready · reset ·
 plots, bloch, quality: pictures · exercise: the checker behind every exercise
 
 Tables are drawn by `qrr_lib.tables`.
@@ -12,8 +12,7 @@ from qrr_lib.lazy import lazy_names
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
-        "lines": "Line",
-        "machine": "check_machine",
+        "machine": "Line check_machine",
         "exercise": "check",
         "judging": "Judging",
         ".tables": "table",

@@ -5,14 +5,14 @@ for when they are used (it imports itself lazily), so that `qrr --help` answers 
 """
 
 import importlib
+import socket
 
 import qrr_lib
 from qrr_lib import course, encode, learn, rank
 from qrr_lib.course import engine_commands
-from qrr_lib.course.lines import printable
 from qrr_lib.course.reset import reset as restore
 from qrr_lib.embed import model_spec
-from qrr_lib.files import say
+from qrr_lib.files import printable, say
 
 MODES = {
     "hybrid": "words and vectors find; words, cosine and token states order",
@@ -113,10 +113,21 @@ def audit(args) -> int:
     return 0
 
 
+def export(args) -> int:
+    """a folder that reranks without PyTorch: embedder, map, a script (lesson 04)"""
+    from qrr_lib.serve import export_edge
+
+    folder = export_edge(args.edge)
+    size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+    print(f'{folder}: {size:.0f} MB. Try: python rerank.py "a question" lines.txt')
+    return 0
+
+
 def serve(args) -> int:
     """the reranking service over HTTP, with the course corpus (lesson 13) or with an
     index (lesson 14); a token is read from QRR_TOKEN
     """
+    _check_address(args.host, args.port)
     if args.index:
         _needs("serve.index_service", "serve").serve(args.index, args.host, args.port)
     else:
@@ -153,6 +164,16 @@ def _refuse(args, what: str, **defaults) -> None:
     for name, default in defaults.items():
         if getattr(args, name) != default:
             raise ValueError(f"--{name} has no meaning with {what}: leave it out")
+
+
+def _check_address(host: str, port: int) -> None:
+    """OSError, before a model is loaded, where nobody can listen."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        advice = "take another --host or --port"
+        raise OSError(f"{host}, port {port}: {error.strerror}; {advice}") from None
 
 
 def _needs(module: str, extra: str):

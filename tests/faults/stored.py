@@ -159,7 +159,7 @@ def cached(count: int, rng: random.Random):
             cache.path.write_bytes(harm(whole, rng))
             try:
                 with warnings.catch_warnings(action="error"):
-                    for _ in range(3):
+                    for _ in range(4):
                         again = EmbeddingCache(spec)
                         again.shipped = {}
                         found = again.get(keys)
