@@ -56,7 +56,7 @@ def _cells(kind: str, n: int) -> int:
         raise ValueError(
             f"{kind!r} learns from the first vectors it is given and needs at least "
             f"{needed:,} of them, not {n:,}: add more at once or take index='flat', "
-            "which is exact and quick up to about 100,000 vectors"
+            "which is exact, and quick for some hundred thousand vectors"
         )
     return cells
 
