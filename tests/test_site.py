@@ -12,7 +12,6 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
-from test_browser import browser  # noqa: F401  (a fixture)
 
 pytestmark = pytest.mark.slow
 WIDTHS = (1366, 390)
@@ -54,6 +53,17 @@ def pages(site: Path) -> list[str]:
     return sorted(name for name in found if not name.startswith("_static/"))
 
 
+def listen(page, name: str, wrong: list[str]) -> None:
+    """Note what a page says to its console when something is wrong."""
+
+    def console(message) -> None:
+        if message.type == "error":
+            wrong.append(f"{name}: {message.text}")
+
+    page.on("pageerror", lambda error: wrong.append(f"{name}: {error}"))
+    page.on("console", console)
+
+
 def test_no_link_leads_nowhere_and_every_picture_says_what_it_shows(site):
     there = {p.relative_to(site).as_posix() for p in site.rglob("*") if p.is_file()}
     anchors, wrong = {}, []
@@ -77,7 +87,7 @@ def test_no_link_leads_nowhere_and_every_picture_says_what_it_shows(site):
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("theme", THEMES)
-def test_every_page_is_quiet_whole_and_legible(site, address, browser, theme, width):  # noqa: F811
+def test_every_page_is_quiet_whole_and_legible(site, address, browser, theme, width):
     axe = pytest.importorskip("axe_playwright_python", reason="axe is not installed")
     script = Path(axe.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
     size = {"width": width, "height": 800}
@@ -93,13 +103,7 @@ def test_every_page_is_quiet_whole_and_legible(site, address, browser, theme, wi
     context.route(here, foreign)
     for name in pages(site):
         page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(f"{name}: {error}"))  # noqa: B023
-        page.on(
-            "console",
-            lambda said: (
-                wrong.append(f"{name}: {said.text}") if said.type == "error" else None  # noqa: B023
-            ),
-        )
+        listen(page, name, wrong)
         page.goto(address + name)
         if page.locator(".math").count():
             # set by MathJax: nothing of TeX is left to read
@@ -116,7 +120,7 @@ def test_every_page_is_quiet_whole_and_legible(site, address, browser, theme, wi
     assert not wrong, f"{len(wrong)} faults\n" + "\n".join(dict.fromkeys(wrong))
 
 
-def test_search_works_without_a_network(site, address, browser):  # noqa: F811
+def test_search_works_without_a_network(site, address, browser):
     page = browser.new_page()
     page.goto(address + "search.html?q=concentration")
     page.wait_for_selector("#search-results li a", timeout=30_000)

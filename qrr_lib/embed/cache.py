@@ -9,8 +9,9 @@ from functools import cached_property
 
 import numpy as np
 
+from qrr_lib.arrays import read_arrays
 from qrr_lib.embed.models import ModelSpec
-from qrr_lib.files import cache_dir, data_dir, read_arrays, say
+from qrr_lib.files import cache_dir, data_dir, say
 
 TABLE = "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector, crc)"
 # a row's own key is read, not what the index of keys says: that may be damaged, too

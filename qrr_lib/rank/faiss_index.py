@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from qrr_lib.files import read_tensors, write_tensors
+from qrr_lib.arrays import read_tensors, write_tensors
 
 INDEXES = ("flat", "ivf", "ivf_sq8", "ivf_pq", "hnsw")
 PER_CELL = 39  # vectors FAISS wants for each centre that it learns
