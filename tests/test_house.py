@@ -38,27 +38,28 @@ MAY_IMPORT = {  # stage: what it stands on, beside the parts of `BASE`
 }
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 SIZES = {
-    "files": 210,
+    "arrays": 70,
+    "files": 144,
     "lazy": 25,
     "checks": 134,
     "tables": 138,
-    "embed": 1100,
-    "encode": 1175,
-    "rank": 1588,
+    "embed": 1116,
+    "encode": 1176,
+    "rank": 1590,
     "learn": 808,
     "shots": 352,
     "engine": 1556,
     "serve": 1739,
-    "course": 1490,
-    "the spine (embed, encode, rank)": 3863,
-    "the whole library": 10341,
-    "tests": 16329,
+    "course": 1492,
+    "the spine (embed, encode, rank)": 3882,
+    "the whole library": 10366,
+    "tests": 16338,
     "tools": 10049,
-    "longest file of the library, docstrings counted": 284,
+    "longest file of the library, docstrings counted": 241,
     "longest function of the library": 39,
     "functions over 40 lines": 0,
     "private names in lessons and solutions": 0,
-    "marks that silence the linter": 5,
+    "marks that silence the linter": 0,
 }
 
 

@@ -1,5 +1,4 @@
 # Plausible wrong answers for each exercise of lesson 04; tests/test_exercises.py runs them against the checks.
-# ruff: noqa
 
 # %% exercise 1, wrong 1: must say "times add up, factors do not"
 def whole_speedup(shares, factors):
