@@ -19,11 +19,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install $(if $(TORCH_IND
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help demo test test-all lab site slides classroom rehearsal faults bench bench-faiss bench-corpus bench-quality bench-tokens bench-compare bench-shots bench-service bench-rag bench-engine measure format lint clean
-=======
-.PHONY: help demo test test-all lab slides classroom rehearsal faults bench bench-faiss bench-corpus bench-quality bench-tokens bench-compare bench-shots bench-service bench-rag bench-engine bench-precision measure format lint clean
->>>>>>> b21
+.PHONY: help demo test test-all lab site slides classroom rehearsal faults bench bench-faiss bench-corpus bench-quality bench-tokens bench-compare bench-shots bench-service bench-rag bench-engine bench-precision measure format lint clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | sort
@@ -133,9 +129,6 @@ bench-rag: $(VENV)/installed-test ## what reranking does to answers: context rec
 bench-engine: $(VENV)/installed-test ## an index of one's own: bytes a token, milliseconds a query, passages a second (25 minutes, 4 GB of memory, 6 GB of disk)
 	$(BIN)/python -m tools.bench.engine
 
-<<<<<<< HEAD
-measure: $(VENV)/installed-test ## time and memory of every lesson, written into docs/costs.md
-=======
 bench-precision: $(VENV)/installed-test ## the embedder in fp32, bf16 and int8: CPU time, cosine, nDCG@10 (needs QRR_COLLECTIONS_DIR; an hour)
 	$(BIN)/python -m tools.bench.precision --speed --model all-MiniLM-L6-v2
 	$(BIN)/python -m tools.bench.precision --speed --model all-mpnet-base-v2
@@ -144,8 +137,7 @@ bench-precision: $(VENV)/installed-test ## the embedder in fp32, bf16 and int8: 
 	$(BIN)/python -m tools.bench.precision --quality course --model all-MiniLM-L6-v2
 	$(BIN)/python -m tools.bench.precision --quality course --model all-mpnet-base-v2
 
-measure: $(VENV)/installed-test ## time and memory of every lesson, written into README
->>>>>>> b21
+measure: $(VENV)/installed-test ## time and memory of every lesson, written into docs/costs.md
 	$(BIN)/python tools/notebooks.py measure
 
 format: $(VENV)/installed-test ## lay code out anew, lessons and solutions included
