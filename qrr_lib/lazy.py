@@ -15,6 +15,7 @@ def lazy_names(
     package : str
         The package's `__name__`.
     homes : {module inside the package: its names, with blanks between}
+        A dot before a module means one beside the package.
     """
     module_of = {}
     for module, names in homes.items():
@@ -25,7 +26,8 @@ def lazy_names(
         if name not in module_of:
             has = ", ".join(every)
             raise AttributeError(f"{package} has no {name!r}; it has {has}")
-        return getattr(importlib.import_module(f"{package}.{module_of[name]}"), name)
+        module = importlib.import_module(f".{module_of[name]}", package)
+        return getattr(module, name)
 
     def __dir__() -> list[str]:
         return sorted({*vars(sys.modules[package]), *every})

@@ -138,3 +138,36 @@ def ranking_table(
         for (rank, before, score), document, scores in zip(places, documents, signals)
     ]
     return Table(rows, ["rank", "move", "document", "score", *names], caption)
+
+
+def table(
+    rows: Iterable[Sequence] | Mapping[str, Sequence],
+    headers: Sequence[str],
+    caption: str = "",
+    bars: Sequence[str] = (),
+) -> Table:
+    """A table as a notebook shows it (last line of a cell, or `display`), and as text
+    elsewhere (`print`).
+
+    Parameters
+    ----------
+    rows : rows of text and numbers, or {name: the rest of its row}
+        The first cell names the row. Floats are shown with three decimals; write
+        f"{value:.1f}" for others.
+    headers : str per column
+    caption : str
+        What the table shows, in a sentence.
+    bars : names of columns
+        Their values lie in [0, 1] and get a bar each.
+    """
+    if isinstance(rows, Mapping):
+        several = (list, tuple)
+        rows = [
+            [name, *(rest if isinstance(rest, several) else [rest])]
+            for name, rest in rows.items()
+        ]
+    if unknown := set(bars) - set(headers):
+        raise ValueError(f"no column {unknown.pop()!r} to draw bars in: see headers")
+    drawn = {i for i, name in enumerate(headers) if name in bars}
+    given = [[bar(v) if i in drawn else v for i, v in enumerate(row)] for row in rows]
+    return Table(given, headers, caption)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import os
 import sys
@@ -50,7 +51,11 @@ def make(folder: Path) -> None:
 
 @functools.cache
 def light() -> TextEmbedder:
-    """The light model, loaded once, before a process is forked."""
+    """The light model, loaded once, before a process is forked; and what else a
+    command imports.
+    """
+    for name in ("bm25s", "Stemmer", "qdrant_edge", "tqdm"):
+        importlib.import_module(name)
     return TextEmbedder("all-MiniLM-L6-v2", cache=False)
 
 

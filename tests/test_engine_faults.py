@@ -209,7 +209,7 @@ def test_forty_kills_of_a_command_lose_nothing(victims, job, tmp_path):
     edited_folder(folder, victims)
     shutil.copytree(folder, kept)
     before = held(folder)
-    told, longest = killed(victims, job, folder, 120)
+    told, longest = killed(victims, job, folder, 900)
     after, wanted = held(folder), asked(folder)
     changed = {k for k in before.keys() | after.keys() if before.get(k) != after.get(k)}
     assert told == ["done"] and changed >= COMMANDS[job] and before.keys() - changed
@@ -221,7 +221,7 @@ def test_forty_kills_of_a_command_lose_nothing(victims, job, tmp_path):
         there = held(folder)
         assert all(value in (before.get(k), after.get(k)) for k, value in there.items())
         assert before.keys() & after.keys() <= there.keys()
-        told, _ = killed(victims, job, folder, 120)
+        told, _ = killed(victims, job, folder, 900)
         assert told == ["done"] and held(folder) == after
         found = asked(folder)
         assert found.keys() == wanted.keys()
@@ -239,7 +239,7 @@ def edited_folder(folder: Path, victims) -> None:
         (docs / f"n{i}.txt").write_text(text, encoding="utf-8")
     rows = [json.dumps({"id": f"r{i}", "text": f"Number {i}."}) for i in range(6)]
     (docs / "rows.jsonl").write_text("\n".join(rows), encoding="utf-8")
-    told, _ = killed(victims, "qrr index docs --to my.index", folder, 120)
+    told, _ = killed(victims, "qrr index docs --to my.index", folder, 900)
     assert told == ["done"]
     (docs / "n0.txt").unlink()
     (docs / "n1.txt").write_text("Another text.", encoding="utf-8")

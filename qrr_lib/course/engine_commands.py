@@ -9,12 +9,11 @@ from pathlib import Path
 import qrr_lib
 from qrr_lib import engine
 from qrr_lib.course.judgements import rankings
-from qrr_lib.course.lines import printable
 from qrr_lib.course.loading import Loading
 from qrr_lib.embed.collection import read_qrels, read_queries
 from qrr_lib.engine.passages import split_id
 from qrr_lib.engine.readers import find_files
-from qrr_lib.files import say
+from qrr_lib.files import printable, say
 
 MEASURES = ["nDCG@10", "RR@10", "R@100"]
 PARTLY = 3  # exit code: done, but something was left out
@@ -42,6 +41,8 @@ def index(args) -> int:
         f"changed, {same} unchanged, {deleted} deleted; {args.to} holds {held}"
     )
     _say_skipped(loading.skipped)
+    if not (loading.seen or loading.skipped or deleted):
+        raise ValueError(f"no documents are in {', '.join(args.paths)}")
     return PARTLY if loading.skipped else 0
 
 

@@ -4,7 +4,7 @@ import linecache
 import traceback
 from collections.abc import Callable
 
-from qrr_lib.course.lines import printable
+from qrr_lib.files import printable
 
 
 def check(title: str) -> Callable[[Callable[[], None]], None]:

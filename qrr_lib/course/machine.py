@@ -14,9 +14,9 @@ import platform
 import shutil
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from qrr_lib import __version__
-from qrr_lib.course.lines import Line
 from qrr_lib.embed.finder import model_folder
 from qrr_lib.embed.models import (
     LANGUAGE_MODEL,
@@ -24,7 +24,7 @@ from qrr_lib.embed.models import (
     default_model,
     model_spec,
 )
-from qrr_lib.files import cache_dir, data_dir, setting
+from qrr_lib.files import cache_dir, data_dir, project_dir, setting
 
 PACKAGES = (
     "numpy torch sentence-transformers transformers qiskit qiskit-aer pennylane "
@@ -45,6 +45,43 @@ CONTAINER_LIMITS = (
     "/sys/fs/cgroup/memory.max",
     "/sys/fs/cgroup/memory/memory.limit_in_bytes",
 )
+
+
+class Line(NamedTuple):
+    """One answer: `ok`, what was looked at, what was found, and (if not ok)
+    what to do.
+
+    A `wish` is what one lesson wants beyond the course's own packages and is not here:
+    ok all the same, with what to do.
+    """
+
+    ok: bool
+    what: str
+    found: str
+    advice: str = ""
+    wish: bool = False
+
+    def __str__(self) -> str:
+        sign = "--" if self.wish else "OK" if self.ok else "FAIL"
+        text = f"[{sign:^4}] {self.what:<22} {self.found}"
+        if self.wish or not self.ok:
+            text += f"\n       -> {self.advice}"
+        return without_paths(text)
+
+
+def without_paths(text: str) -> str:
+    """The text with this machine's folders replaced by what they are for: nobody's user
+    name goes into a bug report.
+    """
+    places = {
+        str(cache_dir()): "<cache folder>",
+        str(project_dir()): "<course folder>",
+        os.path.expanduser("~"): "~",
+    }
+    for place in sorted(places, key=len, reverse=True):
+        if len(place) > 1:
+            text = text.replace(place, places[place])
+    return text
 
 
 def check_machine() -> list[Line]:

@@ -44,21 +44,25 @@ def load_vectors(
     """
     folder = data_dir() / name
     path = folder / f"{model}.safetensors"
+    repair = (
+        f"`git restore {folder.name}` in data/ brings back what came with the course, "
+        "`python -m tools.scifact_vectors FOLDER` writes it anew from the texts"
+    )
     for needed in (folder / "corpus.jsonl", folder / "queries.jsonl", path):
         if not needed.is_file():
-            raise FileNotFoundError(f"there is no {needed}: {_repair(folder)}")
+            raise FileNotFoundError(f"there is no {needed}: {repair}")
     try:
         collection = load_collection(folder)
         about, tensors = read_tensors(path, checksum=False)  # has its own
         docs, queries = (tensors[part].numpy() for part in ("docs", "queries"))
-        whole = about["sha256"] == vectors_digest(collection, docs, queries)
+        if about["sha256"] != vectors_digest(collection, docs, queries):
+            raise ValueError("ids, judgements or vectors: the SHA-256 does not match")
     except (ValueError, KeyError) as error:
-        raise ValueError(f"{folder} is damaged ({error}): {_repair(folder)}") from None
-    if not whole:
-        changed = "ids, judgements or vectors were changed (the SHA-256 does not match)"
-        raise ValueError(f"{folder}: {changed}; {_repair(folder)}")
-    queries = dict(zip(collection.queries, _unit(queries)))
-    return collection, Vectors(_unit(docs), queries)
+        raise ValueError(f"{folder} is damaged ({error}): {repair}") from None
+    docs, queries = (rows.astype(np.float32) for rows in (docs, queries))
+    for rows in (docs, queries):
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return collection, Vectors(docs, dict(zip(collection.queries, queries)))
 
 
 def vectors_digest(
@@ -71,15 +75,3 @@ def vectors_digest(
     listed = json.dumps(ids, sort_keys=True).encode()
     stored = docs.tobytes() + queries.tobytes()
     return hashlib.sha256(listed + stored).hexdigest()
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    rows = rows.astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def _repair(folder) -> str:
-    return (
-        f"`git restore {folder.name}` in data/ brings back what came with the course, "
-        "`python -m tools.scifact_vectors FOLDER` writes it anew from the texts"
-    )

@@ -2,6 +2,7 @@
 13).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,15 @@ from qrr_lib.serve.passages import Passage, split_sentences
 
 # a sentence needs this similarity to a passage; how it was chosen: tools/bench/rag.py
 SUPPORT = 0.81
+NEGATION = re.compile(
+    r"\b(?:not|no|never|none|nobody|nothing|neither|nor|cannot|without|\w+n['’]t)\b",
+    re.IGNORECASE,
+)
+NUMBER = re.compile(
+    r"\d[\d.,]*(?<![.,])|\b(?:two|three|four|five|six|seven|eight|nine|ten|hundred"
+    r"|thousand|million|half|twice)\b",
+    re.IGNORECASE,
+)
 
 
 class CitedSentence(NamedTuple):
@@ -42,14 +52,56 @@ def support(
     found = np.zeros((len(sentences), len(passages)), dtype=np.float32)
     if not sentences or not parts:
         return found
-    scorer, count = citer.scorer, len(sentences)
-    _, states = scorer.encode_texts(citer.embedder, [*sentences, *parts])
-    weights = citer.token_weights(states[:count])
-    scores = scorer.score(states[:count], states[count:], weights)  # (S, all parts)
+    scores = _sentence_scores(citer, sentences, parts)  # (S, all parts)
     owner = np.repeat(np.arange(len(passages)), [len(own) for own in cut])
     for i in range(len(passages)):
         found[:, i] = scores[:, owner == i].max(axis=1, initial=0)
     return found
+
+
+def best_sentences(
+    citer: Reranker, sentences: Sequence[str], passages: Sequence[str]
+) -> list[tuple[float, str]]:
+    """For each pair of a sentence and a passage (two lists of one length): the support,
+    and the sentence of the passage that gives it; (0, "") where it has none.
+    """
+    asked = list(dict.fromkeys(sentences))
+    cut = [split_sentences(passage) for passage in passages]
+    parts = list(dict.fromkeys(part for own in cut for part in own))
+    if not asked or not parts:
+        return [(0.0, "")] * len(cut)
+    scores = _sentence_scores(citer, asked, parts)
+    row = dict(zip(asked, scores))
+    column = {part: i for i, part in enumerate(parts)}
+    return [
+        max(((float(row[s][column[p]]), p) for p in own), default=(0.0, ""))
+        for s, own in zip(sentences, cut)
+    ]
+
+
+def surface_conflict(sentence: str, source: str) -> str | None:
+    """ "negation" if one of two sentences has an odd number of negations and the other
+    an even one; "number" if the first has a number that the second lacks; else None.
+
+    It sees a copy with a slip. Reworded sentences trip it whether they are right or
+    wrong: lesson 13 measures that.
+    """
+    counts = [len(NEGATION.findall(text)) for text in (sentence, source)]
+    if counts[0] % 2 != counts[1] % 2:
+        return "negation"
+    own, theirs = (
+        {number.lower() for number in NUMBER.findall(text)}
+        for text in (sentence, source)
+    )
+    return "number" if own - theirs else None
+
+
+def _sentence_scores(citer: Reranker, sentences, parts) -> np.ndarray:
+    """MaxSim of sentences over sentences of passages: (S, P)."""
+    scorer, count = citer.scorer, len(sentences)
+    _, states = scorer.encode_texts(citer.embedder, [*sentences, *parts])
+    weights = citer.token_weights(states[:count])
+    return scorer.score(states[:count], states[count:], weights)
 
 
 def cite(
@@ -62,7 +114,9 @@ def cite(
     good enough.
 
     Similar words are not truth: a sentence that turns a passage's statement round keeps
-    most of its tokens. A citation says where to look.
+    most of its tokens. data/results/citations.json has how often: copies with a "not"
+    are cited always, right sentences in other words rarely. A citation says where to
+    look.
     """
     sentences, cited = split_sentences(text), []
     covered = support(citer, sentences, [passage.text for passage in passages])

@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from qrr_lib.files import setting
+from qrr_lib.files import secret
 from qrr_lib.serve.gate import check_access
 
 HEAD_SECONDS = 10  # in which a request's head must have arrived
@@ -32,10 +32,10 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self.since, self.patience = self.loop.time(), None
         self._wait_for_head()
-        idle = [other for other in self.connections if not other.is_at_work()]
-        if len(self.connections) > most_connections():
-            oldest = min(idle, key=lambda other: other.since, default=self)
-            oldest.transport.abort()
+        there = [one for one in self.connections if not one.transport.is_closing()]
+        if len(there) > most_connections():
+            idle = [one for one in there if not one.is_at_work()]
+            min(idle, key=lambda one: one.since, default=self).transport.abort()
 
     def connection_lost(self, exc) -> None:
         """Stop the clock."""
@@ -95,7 +95,7 @@ def server_of(app: FastAPI, host: str, port: int, **options) -> Server:
 
 def token_for(host: str) -> str | None:
     """The token in QRR_TOKEN; ValueError where it, or its absence, is unsafe."""
-    token = setting("QRR_TOKEN")
+    token = secret("QRR_TOKEN")
     check_access(host, token)
     return token
 

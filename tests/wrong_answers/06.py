@@ -63,17 +63,21 @@ def equivalent_alpha(alpha, scale):
     return alpha / scale
 
 
-# %% exercise 5, wrong 1: must say "do you divide by zero?"
-def rescale(quantum, cosine):
-    spread = quantum.std() or np.nan
-    return (quantum - quantum.mean()) / spread * cosine.std() + cosine.mean()
+# %% exercise 5, wrong 1: must say "where on this axis do both scores"
+def verdicts():
+    return {"A": "sound", "B": "judged by what chose", "C": "test chose", "D": "sound", "E": "no control"}
 
 
-# %% exercise 5, wrong 2: must say "the standard deviation must be cosine's"
-def rescale(quantum, cosine):
-    return (quantum - quantum.mean()) / quantum.std() + cosine.mean()
+# %% exercise 5, wrong 2: must say "who picked the winner?"
+def verdicts():
+    return {"A": "looked in the wrong place", "B": "judged by what chose", "C": "judged by what chose", "D": "sound", "E": "no control"}
 
 
-# %% exercise 5, wrong 3: must say "shift after stretching"
-def rescale(quantum, cosine):
-    return (quantum - quantum.mean() + cosine.mean()) / quantum.std() * cosine.std()
+# %% exercise 5, wrong 3: must say "overlaps that know nothing"
+def verdicts():
+    return {"A": "looked in the wrong place", "B": "judged by what chose", "C": "test chose", "D": "sound", "E": "sound"}
+
+
+# %% exercise 5, wrong 4: must say "keys A to E"
+def verdicts():
+    return ["looked in the wrong place", "judged by what chose", "test chose", "sound", "no control"]

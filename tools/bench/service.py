@@ -40,13 +40,12 @@ DOCUMENTS = 4
 def start(port: int, model: str, waiting: int) -> subprocess.Popen:
     """Start the service and wait until it answers."""
     code = (
-        "import sys, uvicorn; from qrr_lib.serve.course_service import course_modes; "
+        "import sys; from qrr_lib.serve.course_service import course_modes; "
         "from qrr_lib.serve.service import create_app; from qrr_lib.serve.shapes "
-        "import Limits; "
+        "import Limits; from qrr_lib.serve.server import server_of; "
         "modes, texts, notes = course_modes(sys.argv[2]); app = create_app(modes, "
         "texts, limits=Limits(waiting=int(sys.argv[3])), notes=notes); "
-        "uvicorn.run(app, host='127.0.0.1', port=int(sys.argv[1]), log_level='error', "
-        "timeout_graceful_shutdown=20)"
+        "server_of(app, '127.0.0.1', int(sys.argv[1]), log_level='error').run()"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(port), model, str(waiting)],

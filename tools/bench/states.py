@@ -1,374 +1,229 @@
-"""States per second: our encoder beside its peers, in one process and in interleaved
-rounds.
+"""States per second: our encoder beside its peers, in one process, interleaved.
 
-    python -m tools.bench.states [--threads 2] [--seconds 300] [--quick]
+    python -m tools.bench.states [--qubits 1 2 4 8] [--rounds 5]
 
-writes data/results/states.json and states.png (with --quick: a short run that writes
-nothing). Run it on a machine that is doing nothing else. Two peers are optional and
-need `pip install tensorcircuit-ng qiskit-machine-learning`; without them their rows say
-"not installed".
+replaces those cases in data/results/states.json and draws states.png. Peers that are no
+dependency of ours: `pip install jax tensorcircuit-ng scaluq qulacs`. Where one is
+missing, its row says so, and every case that it could have won stays open.
 
-How it measures. For each circuit every way is warmed up, checked against our states,
-and then timed in rounds: one sample of each way, then the next round, so that a slow
-minute of the machine hits all alike. A sample is one untimed call, which pays for the
-memory that the way before gave back, and then calls for at least 20 ms. Reported are
-the median and the quartiles over rounds, and the quartiles of the ratio to the best
-peer *within* a round. A way that is too slow for the common batch of 1,000 gets a
-smaller one, which is stated. The ceiling is explained in states_ceiling.py.
+How it measures. Time is CPU time of the process, on one core. For each case every way
+is warmed up (a jit compiles here), checked against the plain walk over the gates, and
+timed in rounds: one sample of each way, then the next round, so that a slow minute
+hits all alike. A sample is one untimed call, which pays for the memory that the way
+before gave back, and then calls for at least 15 ms. Stored are the median and the
+quartiles over rounds, and those of the ratio to the best peer *within* a round. A case
+compares equal precision only. The ceiling is explained in states_ceiling.py.
+
+Left out, because they take minutes or gigabytes: 100,000 texts of four and eight
+qubits, and complex128 at other batches than 1,000 or with gradients of eight qubits.
+Loops are timed with fewer texts (`texts`).
 """
 
 from __future__ import annotations
 
+import os
+
+os.environ |= {  # before anything starts threads of its own
+    "OMP_NUM_THREADS": "1",
+    "OMP_PROC_BIND": "false",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+}
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
 import argparse
 import importlib.metadata
 import json
-import os
 import platform
 import statistics
-import subprocess
-import sys
-import time
+from dataclasses import asdict
 from datetime import date
 
 import numpy as np
 import torch
 
-from qrr_lib.encode.backends import encode
-from qrr_lib.encode.backends import qiskit as qiskit_encoder
+from qrr_lib.encode.backends import torch as plain_encoder
 from qrr_lib.encode.circuit import Circuit
-from qrr_lib.encode.formulas import fidelity
-from qrr_lib.files import atomic_path, project_dir
-from tools.bench.states_ceiling import bandwidth_and_throughput, ceiling, sample
-from tools.bench.states_peers import BACKWARD, FORWARD, OURS
+from qrr_lib.files import atomic_path, data_dir
+from tools.bench.states_ceiling import ceiling, machine_rates, sample
+from tools.bench.states_peers import BOTH, OURS, WAYS, as_numpy
+from tools.bench.states_plot import plot
 
-BATCH = 1000
-CORES = (
-    len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-)
-CASES = [
-    Circuit(n, layers, "cz_ring" if layers > 1 and n > 1 else "none")
-    for layers in (1, 2)
-    for n in (1, 2, 4, 8, 10)
-]
-MEMORY_PROBE = """
-import threading, time, psutil, torch
-from qrr_lib import Circuit, encode
-torch.set_num_threads({threads})
-angles = torch.rand({states}, 1, 1, 2)
-encode(angles[:10], Circuit())
-process, peak, done = psutil.Process(), 0, False
-def watch():
-    global peak
-    while not done:
-        peak = max(peak, process.memory_info().rss)
-        time.sleep(0.0005)
-before = process.memory_info().rss
-thread = threading.Thread(target=watch)
-thread.start()
-states = encode(angles, Circuit())
-peak = max(peak, process.memory_info().rss)
-done = True
-thread.join()
-print(peak - before - states.numel() * states.element_size())
-"""
+PACKAGES = (
+    "torch qiskit qiskit-aer pennylane pennylane-lightning jax tensorcircuit-ng scaluq "
+    "qulacs"
+).split()
+KEYS = "n_qubits n_layers trailing precision batch pass".split()
+PATH = data_dir() / "results" / "states.json"
+
+
+def cases(n: int) -> list[dict]:
+    """Every case of n qubits: circuit, batch, precision, with or without gradient."""
+    ring = ["none" if n == 1 else "cz_ring"]
+    circuits = [Circuit(n, 2, *ring), Circuit(n, 1)]
+    if n >= 4:
+        circuits.append(Circuit(n, 1, *ring, trailing=True))
+    found = []
+    for circuit in circuits:
+        batches = [1_000, 10_000, 100_000][: 3 if n <= 2 else 2]
+        sizes = [(batch, "complex64") for batch in batches] + [(1_000, "complex128")]
+        if circuit.trailing:
+            sizes = sizes[:1]
+        for batch, precision in sizes:
+            for gradient in (False, True):
+                if gradient and n == 8 and (circuit.trailing or precision != BOTH[0]):
+                    continue
+                found.append(
+                    {
+                        "circuit": circuit,
+                        "batch": batch,
+                        "precision": precision,
+                        "gradient": gradient,
+                    }
+                )
+    return found
 
 
 def summary(values: list[float]) -> dict[str, float]:
     """Median and quartiles, rounded to four digits."""
     low, middle, high = np.percentile(values, [25, 50, 75])
-    return {
-        name: float(f"{value:.4g}")
-        for name, value in (("median", middle), ("q1", low), ("q3", high))
-    }
+    named = ("median", middle), ("q1", low), ("q3", high)
+    return {name: float(f"{value:.4g}") for name, value in named}
 
 
-def compare(
-    circuit: Circuit, ways: dict, backward: bool, seconds: float, rounds: int = 15
-) -> dict:
-    """Time each way on one circuit, interleaved; see the top of the file."""
+def prepare(case: dict) -> tuple[dict, dict]:
+    """{way: (call, texts)} of those that can run, checked; {way: why not}."""
+    circuit, double = case["circuit"], case["precision"] == "complex128"
     torch.manual_seed(0)
-    angles = torch.rand(BATCH, *circuit.angle_shape) * 3
-    reference = encode(angles, circuit)
-    calls, result = {}, {}
-    for name, (make, batch) in ways.items():
-        part = angles[:batch].clone().requires_grad_(backward)
-        try:
-            run = make(circuit)
-            states = run(part)
-        except ModuleNotFoundError as error:
-            result[name] = f"not installed: {error.name}"
+    real = torch.float64 if double else torch.float32
+    angles = torch.rand(case["batch"], *circuit.angle_shape, dtype=real) * 3
+    shape = case["batch"], 2**circuit.n_qubits
+    weights = torch.randn(shape, dtype=real.to_complex()) if case["gradient"] else None
+    calls, missing = {}, {}
+    for name, way in WAYS.items():
+        if case["precision"] not in way.precisions:
             continue
-        difference = (
-            (
-                torch.as_tensor(states).detach().reshape(len(part), -1)
-                - reference[: len(part)]
-            )
-            .abs()
-            .max()
-            .item()
-        )
-        if difference > 1e-5:
-            raise AssertionError(
-                f"{name} gives other states on {circuit}: they differ by "
-                f"{difference:.1e}"
-            )
-        if backward:
-            grads = torch.randn_like(states)
-            calls[name] = (
-                (
-                    lambda run=run, part=part, grads=grads: torch.autograd.grad(
-                        run(part), part, grads
-                    )
-                ),
-                len(part),
-            )
-        else:
-            calls[name] = (lambda run=run, part=part: run(part)), len(part)
-    for call, _ in calls.values():
-        call()
-    rates, end = {name: [] for name in calls}, time.perf_counter() + seconds
-    for turn in range(rounds):
-        if turn >= 3 and time.perf_counter() > end:
-            break
-        for name, (call, batch) in calls.items():
+        if case["gradient"] and not way.gradient:
+            continue
+        if way.texts and case["batch"] > 1_000:
+            continue
+        part = angles[: way.texts]
+        pulled = None if weights is None else weights[: way.texts]
+        try:
+            call = way.make(circuit, part, pulled)
+            check(name, circuit, call(), part[:50], pulled)
+        except ModuleNotFoundError as error:
+            missing[name] = f"not installed: {error.name}"
+            continue
+        calls[name] = call, len(part)
+    return calls, missing
+
+
+def check(name: str, circuit: Circuit, result, angles, weights) -> None:
+    """AssertionError unless the first states, or their gradient, are those of the walk
+    over the gates.
+    """
+    angles = angles.double().requires_grad_()
+    wanted = plain_encoder.encode(angles, circuit)
+    if weights is not None:
+        pulled = weights[: len(angles)].to(torch.complex128)
+        wanted = torch.autograd.grad(wanted, angles, pulled)[0]
+    found = as_numpy(result)[: len(angles)].reshape(wanted.shape)
+    worst = abs(found - wanted.detach().numpy()).max()
+    if worst > 1e-4:
+        raise AssertionError(f"{name} is off by {worst:.0e} on {circuit}")
+
+
+def race(case: dict, rounds: int, machine: dict) -> dict:
+    """Time each way on one case; see the top of the file."""
+    calls, missing = prepare(case)
+    rates: dict[str, list] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, (call, texts) in calls.items():
             call()  # untimed: see the top of the file
-            rates[name].append(batch / sample(call))
-    for name, (_, batch) in calls.items():
-        result[name] = {
-            **summary(rates[name]),
-            "batch": batch,
-            "rounds": len(rates[name]),
-        }
-    best = max(
-        (name for name in rates if name != OURS),
-        key=lambda name: statistics.median(rates[name]),
-    )
-    return {
-        "n_qubits": circuit.n_qubits,
-        "n_layers": circuit.n_layers,
-        "entangler": circuit.entangler,
-        "pass": "forward+backward" if backward else "forward",
-        "states_per_second": result,
-        "best_peer": best,
-        "ratio_to_best_peer": summary(
-            [ours / peer for ours, peer in zip(rates[OURS], rates[best])]
-        ),
+            rates[name].append(texts / sample(call))
+    result = asdict(case["circuit"]) | {
+        "batch": case["batch"],
+        "precision": case["precision"],
+        "pass": "forward+backward" if case["gradient"] else "forward",
+        "states_per_second": missing
+        | {
+            name: summary(rates[name]) | {"texts": texts}
+            for name, (_, texts) in calls.items()
+        },
+        "best_peer": None,
+        "ratio_to_best_peer": None,
     }
+    if not missing:
+        medians = {name: statistics.median(rates[name]) for name in rates}
+        best = max((name for name in rates if "torch" not in name), key=medians.get)
+        ratios = [a / b for a, b in zip(rates[OURS], rates[best])]
+        result |= {"best_peer": best, "ratio_to_best_peer": summary(ratios)}
+    if not case["gradient"]:
+        limit = ceiling(case["circuit"], case["precision"], machine)
+        fastest = max(statistics.median(values) for values in rates.values())
+        result["ceiling"] = limit | {"fraction": fastest / limit["states_per_second"]}
+    return result
 
 
-def gram(n: int, size: int = 100, rounds: int = 5) -> dict:
-    """Seconds for the Gram matrix of `size` documents: ours, and
-    qiskit-machine-learning's FidelityStatevectorKernel.
-    """
-    circuit = Circuit(n, 2, "cz_ring")
-    angles = torch.rand(size, *circuit.angle_shape, dtype=torch.float64) * 3
-
-    def ours():
-        states = encode(angles.float(), circuit)
-        return fidelity(states, states)
-
-    try:
-        from qiskit_machine_learning.kernels import FidelityStatevectorKernel
-    except ImportError:
-        return {
-            "n_qubits": n,
-            "documents": size,
-            "FidelityStatevectorKernel": "not installed",
-        }
-    built, parameters = qiskit_encoder.build_circuit(circuit)
-    columns = {parameter: i for i, parameter in enumerate(built.parameters)}
-    x = np.empty((size, len(columns)))
-    for where, parameter in parameters.items():
-        x[:, columns[parameter]] = angles[(slice(None), *where)]
-    theirs = FidelityStatevectorKernel(feature_map=built, cache_size=0).evaluate
-    assert np.abs(theirs(x) - ours().numpy()).max() < 1e-5
-    pairs = [(sample(ours), sample(lambda: theirs(x))) for _ in range(rounds)]
-    return {
-        "n_qubits": n,
-        "documents": size,
-        "ours_seconds": summary([a for a, _ in pairs]),
-        "FidelityStatevectorKernel_seconds": summary([b for _, b in pairs]),
-        "ratio": summary([b / a for a, b in pairs]),
-    }
-
-
-def memory_beyond_result(threads: int, states: int = 1_000_000) -> dict:
-    """Peak resident memory of encoding `states` one-qubit states in a fresh process,
-    beyond the result itself.
-    """
-    probe = [sys.executable, "-c", MEMORY_PROBE.format(threads=threads, states=states)]
-    extra = [
-        int(
-            subprocess.run(
-                probe, check=True, capture_output=True, text=True, cwd=project_dir()
-            ).stdout
-        )
-        for _ in range(3)
-    ]
-    return {"states": states, "bytes_beyond_result": max(extra), "runs": extra}
-
-
-def plot(results: dict, path) -> None:
-    """States per second against qubits: forward with one and two layers, forward and
-    backward with two.
-    """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    panels = [
-        ("forward", 1, "Forward, one layer"),
-        ("forward", 2, "Forward, two layers, CZ ring"),
-        ("forward+backward", 2, "Forward and backward, two layers"),
-    ]
-    # Okabe and Ito
-    colours = [
-        "#000000",
-        "#D55E00",
-        "#0072B2",
-        "#009E73",
-        "#CC79A7",
-        "#E69F00",
-        "#56B4E9",
-        "#7F7F7F",
-    ]
-    styles = {
-        name: {"color": colour, "marker": marker}
-        for name, colour, marker in zip(FORWARD, colours, "os^vDPX*")
-    }
-    figure, axes = plt.subplots(
-        1, 3, figsize=(12, 5), sharey=True, layout="constrained"
-    )
-    for axis, (which, layers, title) in zip(axes, panels):
-        cases = [
-            case
-            for case in results["cases"]
-            if case["pass"] == which and case["n_layers"] == layers
-        ]
-        for name in FORWARD:
-            points = [
-                (case["n_qubits"], case["states_per_second"][name])
-                for case in cases
-                if isinstance(case["states_per_second"].get(name), dict)
-            ]
-            if points:
-                axis.plot(
-                    [n for n, _ in points],
-                    [s["median"] for _, s in points],
-                    label=name,
-                    lw=2.5 if name == OURS else 1.2,
-                    **styles[name],
-                )
-        if which == "forward":
-            axis.plot(
-                [c["n_qubits"] for c in cases],
-                [c["ceiling"]["ceiling"] for c in cases],
-                "k:",
-                label="measured ceiling",
-            )
-        axis.set(title=title, xlabel="qubits", yscale="log", xticks=[1, 2, 4, 8, 10])
-        axis.grid(alpha=0.3)
-    axes[0].set_ylabel("states per second (log scale)")
-    handles, labels = axes[1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "--threads",
-        type=int,
-        default=torch.get_num_threads(),
-        help="threads PyTorch may use (default: its own choice)",
-    )
-    parser.add_argument(
-        "--seconds",
-        type=float,
-        default=240,
-        help="time for the comparison (default 240; the rest adds about a minute)",
-    )
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="two circuits, three rounds; print, write nothing",
-    )
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    cases = [Circuit(), Circuit(8, 2, "cz_ring")] if options.quick else CASES
-    share = options.seconds / len(cases) / 2 if not options.quick else 1.0
-    machine = bandwidth_and_throughput()
-    packages = [
-        "torch",
-        "qiskit",
-        "qiskit-aer",
-        "pennylane",
-        "pennylane-lightning",
-        "tensorcircuit-ng",
-        "qiskit-machine-learning",
-    ]
+def about() -> dict:
+    """What the numbers were measured with."""
     versions = {}
-    for package in packages:
+    for package in PACKAGES:
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "not installed"
-    results = {
-        "about": {
-            "reproduce": "python -m tools.bench.states",
-            "date": date.today().isoformat(),
-            "threads": options.threads,
-            "cores": CORES,
-            "python": platform.python_version(),
-            "machine": platform.machine(),
-            "versions": versions,
-            "unit": "states per second: median, quartiles over interleaved rounds",
-        },
-        "machine": machine,
-        "cases": [],
+    return {
+        "reproduce": "python -m tools.bench.states",
+        "date": date.today().isoformat(),
+        "clock": "CPU time of one process on one core",
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "versions": versions,
+        "unit": "states per second: median, quartiles over interleaved rounds",
     }
-    for circuit in cases:
-        for ways, backward in ((FORWARD, False), (BACKWARD, True)):
-            case = compare(
-                circuit, ways, backward, share, rounds=3 if options.quick else 15
-            )
-            if not backward:
-                case["ceiling"] = ceiling(circuit, machine)
-                ours = case["states_per_second"][OURS]["median"]
-                case["ceiling"] |= {
-                    "fraction": ours / case["ceiling"]["ceiling"],
-                    "fraction_of_small_products": ours
-                    / case["ceiling"]["small_products"],
-                }
-            results["cases"].append(case)
-            fraction = (
-                ""
-                if backward
-                else (
-                    f", {case['ceiling']['fraction']:.0%} of the ceiling, "
-                    f"{case['ceiling']['fraction_of_small_products']:.0%} with "
-                    "products of the state's size"
-                )
-            )
-            print(
-                f"n={circuit.n_qubits:<2} L={circuit.n_layers} {case['pass']:<17} ours "
-                f"{case['states_per_second'][OURS]['median']:>12,.0f}/s, "
-                f"{case['ratio_to_best_peer']['median']:.1f}x "
-                f"{case['best_peer']}{fraction}",
-                flush=True,
-            )
-    results["gram"] = [gram(n) for n in (4, 8)]
-    results["memory"] = memory_beyond_result(options.threads)
-    print(json.dumps({"gram": results["gram"], "memory": results["memory"]}, indent=1))
-    if not options.quick:
-        folder = project_dir() / "data" / "results"
-        with atomic_path(folder / "states.json") as path:
-            path.write_text(
-                json.dumps(results, indent=1) + "\n", encoding="utf-8", newline="\n"
-            )
-        plot(results, folder / "states.png")
+
+
+def said(case: dict) -> str:
+    """One line about a case."""
+    ours = case["states_per_second"][OURS]["median"]
+    lead = "open: a peer is missing"
+    if ratio := case["ratio_to_best_peer"]:
+        lead = f"{ratio['median']:.2f}x {case['best_peer']}"
+    shape = f"n={case['n_qubits']} L={case['n_layers']}{' end' * case['trailing']}"
+    what = f"{case['precision']} {case['pass']} {case['batch']}"
+    return f"{shape} {what}: {ours:,.0f}/s, {lead}"
+
+
+def store(case: dict, machine: dict) -> None:
+    """Put the case into the file, in place of the one before it."""
+
+    def place(case):
+        return [case[key] for key in KEYS]
+
+    stored = json.loads(PATH.read_text(encoding="utf-8")) if PATH.exists() else {}
+    kept = [old for old in stored.get("cases", []) if place(old) != place(case)]
+    ordered = sorted([*kept, case], key=place)
+    results = {"about": about(), "machine": machine, "cases": ordered}
+    with atomic_path(PATH) as path:
+        text = json.dumps(results, indent=1) + "\n"
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--qubits", type=int, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    machine = machine_rates()
+    for n in options.qubits:
+        for case in cases(n):
+            measured = race(case, options.rounds, machine)
+            store(measured, machine)
+            print(said(measured), flush=True)
+    plot(json.loads(PATH.read_text(encoding="utf-8")), PATH.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -1,22 +1,10 @@
-"""How fast could it be?
+"""How fast could it be? The machine's own limits, measured in the run that they limit.
 
-The machine's own limits, measured in the same run as the states per second.
-
-A circuit's ceiling is the larger of two times: that of the FLOPs our encoder spends,
-done as a batched matrix product, and that of the fewest bytes (angles read, states
-written) at the bandwidth of a large copy. A batched matrix product of which size? The
-rate differs by two orders of magnitude between products of 2 × 2 and of 256 × 256
-matrices, so there are two readings, and we report both:
-
-- `ceiling`: the best rate over a range of sizes. No work on this processor is faster,
-  but a state has no large matrices to offer.
-- `small_products`: the rate for products of the state's own size, 2**(n/2) × 2**(n/2)
-  (rounded up), one for each state: what the
-  same FLOPs cost if they came as the batch of products that the states themselves would
-  make.
-
-The bytes are the same in both. Neither counts sines and cosines, nor PyTorch's fixed
-cost per operation.
+A circuit's ceiling is the larger of two times: that of the FLOPs our program spends,
+done at the rate of the best matrix product of any size, and that of the fewest bytes
+(angles read, states written) at the rate of the best copy of any size, one that fits
+the fastest cache included. No program does either faster, so no case is above it. It
+counts neither sines and cosines, nor the fixed cost of a call.
 """
 
 from __future__ import annotations
@@ -27,23 +15,26 @@ import torch
 
 from qrr_lib.encode.circuit import Circuit
 
+PRECISIONS = {"complex64": torch.float32, "complex128": torch.float64}
 
-def sample(call, at_least: float = 0.02) -> float:
-    """Seconds per call, repeated for at least `at_least` seconds."""
-    calls, start = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - start) < at_least or calls == 0:
+
+def sample(call, at_least: float = 0.015) -> float:
+    """CPU seconds per call, repeated for at least `at_least` seconds."""
+    calls, start = 0, time.process_time()
+    while (elapsed := time.process_time() - start) < at_least or calls == 0:
         call()
         calls += 1
     return elapsed / calls
 
 
-def encoder_flops(circuit: Circuit) -> int:
-    """Floating-point operations our encoder spends on one state (a complex product is
+def program_flops(circuit: Circuit) -> int:
+    """Floating-point operations our program spends on one state (a complex product is
     6, with its sum 8), trigonometry left out.
     """
     n, layers = circuit.n_qubits, circuit.n_layers
-    ring = (n - 1, 0) in circuit.entangling_pairs()
-    bond = 2 ** (layers - 1) if circuit.entangling_pairs() else 1
+    linked = layers > 1 and bool(circuit.entangling_pairs())
+    ring = linked and (n - 1, 0) in circuit.entangling_pairs()
+    bond = 2 ** (layers - 1) if linked else 1
     flops = n * 8 * layers  # the rotations, in real numbers
     # the qubits' tables
     flops += sum(
@@ -53,54 +44,50 @@ def encoder_flops(circuit: Circuit) -> int:
     def joined(qubits: int) -> int:
         if qubits <= 1:
             return 0
-        return (
-            joined(qubits // 2)
-            + joined(qubits - qubits // 2)
-            + 2**qubits * bond**2 * (8 * bond - 2)
-        )
+        halves = joined(qubits // 2) + joined(qubits - qubits // 2)
+        return halves + 2**qubits * bond**2 * (8 * bond - 2)
 
     flops += joined((n + 1) // 2) + joined(n // 2)
     return flops + (2**n * (8 * bond * (bond if ring else 1) - 2) if n > 1 else 0)
 
 
-def bandwidth_and_throughput(rounds: int = 7) -> dict:
-    """Bytes per second of a large copy, and FLOP/s of batched square matrix products,
-    real float32, by size.
+def machine_rates(rounds: int = 5) -> dict:
+    """Bytes per second of the best copy, and FLOP/s of the best batched square matrix
+    product in each precision.
     """
-    source = torch.rand(2**25)
-    target = torch.empty_like(source)
-    copy = max(
-        2 * source.numel() * 4 / sample(lambda: target.copy_(source))
-        for _ in range(rounds)
-    )
-    products = {}
-    for size in (2, 4, 8, 16, 32, 64, 128, 256):
-        batch = max(8, 2**22 // size**3)
-        a, b, out = (torch.rand(batch, size, size) for _ in range(3))
-        products[size] = max(
-            2
-            * batch
-            * size**3
-            / sample(lambda a=a, b=b, out=out: torch.bmm(a, b, out=out))
+    copies = []
+    for size in (2**10, 2**12, 2**14, 2**16, 2**18, 2**22):
+        source = torch.rand(size)
+        target = torch.empty_like(source)
+        copies += [
+            2 * 4 * size / sample(lambda a=source, b=target: b.copy_(a))
             for _ in range(rounds)
-        )
-    return {"copy_bytes_per_second": copy, "bmm_flop_per_second": products}
+        ]
+    flops = {}
+    for precision, dtype in PRECISIONS.items():
+        rates = []
+        for size in (16, 64, 256):
+            batch = max(2, 2**21 // size**3)
+            a, b = (torch.rand(batch, size, size, dtype=dtype) for _ in range(2))
+            product = a @ b
+            rates += [
+                2
+                * batch
+                * size**3
+                / sample(lambda a=a, b=b, out=product: torch.bmm(a, b, out=out))
+                for _ in range(rounds)
+            ]
+        flops[precision] = max(rates)
+    return {"copy_bytes_per_second": max(copies), "flop_per_second": flops}
 
 
-def ceiling(circuit: Circuit, machine: dict) -> dict:
-    """States per second that this machine could reach at most, by FLOPs and by
-    bytes.
-    """
-    flops = encoder_flops(circuit)
-    moved = 2**circuit.n_qubits * 8 + 8 * circuit.n_layers * circuit.n_qubits
-    products = machine["bmm_flop_per_second"]
+def ceiling(circuit: Circuit, precision: str, machine: dict) -> dict:
+    """States per second that this machine could reach at most, and by what."""
+    width = PRECISIONS[precision].itemsize
+    moved = width * (2 * 2**circuit.n_qubits + 2 * circuit.n_layers * circuit.n_qubits)
     by_bytes = moved / machine["copy_bytes_per_second"]
-    best = flops / max(products.values())
-    own = flops / products[2 ** ((circuit.n_qubits + 1) // 2)]
+    by_flops = program_flops(circuit) / machine["flop_per_second"][precision]
     return {
-        "flops_per_state": flops,
-        "bytes_per_state": moved,
-        "bound_by": "FLOPs" if best > by_bytes else "bytes",
-        "ceiling": 1 / max(best, by_bytes),
-        "small_products": 1 / max(own, by_bytes),
+        "bound_by": "FLOPs" if by_flops > by_bytes else "bytes",
+        "states_per_second": 1 / max(by_flops, by_bytes),
     }

@@ -19,7 +19,7 @@ def build_qnode(circuit: Circuit, device: str = "default.qubit"):
     import pennylane as qml
 
     @qml.qnode(
-        _device(device, circuit.n_qubits),
+        qml.device(device, wires=circuit.n_qubits),
         interface="torch",
         diff_method="backprop" if device == "default.qubit" else None,
     )
@@ -33,20 +33,6 @@ def build_qnode(circuit: Circuit, device: str = "default.qubit"):
         return qml.state()
 
     return state
-
-
-def _device(name: str, n_qubits: int):
-    """Make the device; lightning.qubit gives way to lightning.gpu where that plugin and
-    a GPU are present.
-    """
-    import pennylane as qml
-
-    if name == "lightning.qubit" and torch.cuda.is_available():
-        try:
-            return qml.device("lightning.gpu", wires=n_qubits)
-        except Exception:  # the plugin is optional: any failure means "use the CPU"
-            pass
-    return qml.device(name, wires=n_qubits)
 
 
 def encode(

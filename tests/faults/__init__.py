@@ -1,0 +1,1 @@
+"""A campaign of faults: kills, flipped bits, full disks, slow clients."""
