@@ -14,6 +14,7 @@ from pathlib import Path
 import environments
 import pytest
 
+import qrr_lib
 from qrr_lib.course import cli
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -219,3 +220,34 @@ def test_demo_prints_a_ranking_and_what_each_mode_is_worth():
     named = r"(?m)^  (\d\.\d{3})  (cosine|one state per token|one state per text|words)"
     values = {name: float(value) for value, name in re.findall(named, done.stdout)}
     assert len(values) == 4 and values["one state per token"] > values["cosine"] > 0.2
+    met = re.search(r"(?m)^In the first passage, (.*)\.$", done.stdout)[1]
+    assert {"extra met extra", "state met state", "weight met weight"} <= set(
+        met.split(", ")
+    )
+    ends = [line.split("#")[0].split()[:2] for line in done.stdout.splitlines()[-3:]]
+    assert ends == [["make", "lab"], ["qrr", "search"], ["qrr", "index"]]
+
+
+def test_the_picture_on_the_front_pages_is_what_the_demo_says():
+    from drawings.hero import AFTER, BEFORE, QUERY
+
+    from qrr_lib.course import commands
+
+    assert cli.QUERY == QUERY
+    collection, embedder = qrr_lib.load_collection("course"), qrr_lib.TextEmbedder()
+    if embedder.name != "all-mpnet-base-v2":
+        pytest.skip("the picture shows the default model; this is light mode")
+
+    def places(mode: str, alpha, ranks) -> dict[int, str]:
+        made = commands._reranker(collection, embedder, mode, alpha)
+        found = made.search(QUERY, k=max(ranks))
+        return {r: collection.docs[found[r - 1].doc_id].title for r in ranks}
+
+    assert places("untrained", 1.0, BEFORE) == BEFORE
+    assert places("hybrid", None, AFTER) == AFTER
+
+
+def test_qrr_alone_says_what_it_can_do(capsys):
+    assert cli.main([]) == 0
+    said = capsys.readouterr().out
+    assert all(command in said for command in ("demo", "search", "index", "serve"))

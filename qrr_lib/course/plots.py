@@ -68,6 +68,66 @@ def curve(x, y, xlabel: str, ylabel: str, alt: str, labels=(), height: float = 2
     show(figure, alt)
 
 
+def lines(
+    curves: dict[str, tuple], xlabel: str, ylabel: str, alt: str, log: str = ""
+) -> None:
+    """Show several lines, {label: (x, y)}; `log` names logarithmic axes: "x", "xy"."""
+    figure, axis = new_figure(height=3.2)
+    for label, (x, y) in curves.items():
+        axis.plot(x, y, label=label)
+    axis.set(xlabel=xlabel, ylabel=ylabel, **{f"{one}scale": "log" for one in log})
+    axis.legend()
+    show(figure, alt)
+
+
+def cells(axis, points, centres, query, opened, alt: str | None = None) -> None:
+    """Points (N, 2) of the unit square in the cells of their nearest centres: those in
+    the cells `opened` are looked at, a ring is on the one nearest to the query.
+    """
+    corners = np.linspace(0, 1, 300)
+    places = np.stack(np.meshgrid(corners, corners), axis=-1)  # (300, 300, 2)
+    near, home = (
+        ((xy[..., None, :] - centres) ** 2).sum(-1).argmin(-1)
+        for xy in (places, points)
+    )
+    _plane(axis, points, query, "other points")
+    axis.pcolormesh(*places.T, np.isin(near, opened).T, cmap="Blues", vmax=5, zorder=0)
+    for cell in range(len(centres)):
+        border = near == cell
+        axis.contour(corners, corners, border, [0.5], colors="0.6", linewidths=0.8)
+    seen = points[np.isin(home, opened)]
+    best = seen[((seen - query) ** 2).sum(-1).argmin()]
+    axis.scatter(*seen.T, s=14, color="black", marker="o", label="looked at")
+    axis.scatter(*centres.T, s=40, color="C1", marker="x", label="centres")
+    ring = {"s": 120, "facecolor": "none", "edgecolor": "C2", "linewidth": 2}
+    axis.scatter(*best, marker="o", label="answer", zorder=4, **ring)
+    _finish(axis, alt)
+
+
+def walk(axis, points, links, query, path, alt: str | None = None) -> None:
+    """Points (N, 2), each linked to those in its set of `links`, and the `path` of a
+    search (rows, in order) towards the query.
+    """
+    _plane(axis, points, query, "points")
+    for one, others in enumerate(links):
+        for other in others:
+            look = {"color": "0.85", "linewidth": 0.7, "zorder": 1}
+            axis.plot(*points[[one, other]].T, marker="", **look)
+    look = {"color": "C0", "linewidth": 1.8, "markersize": 5, "label": "visited"}
+    axis.plot(*points[path].T, marker="o", **look)
+    axis.scatter(*points[path[0]], s=90, color="C1", marker="s", label="start")
+    _finish(axis, alt)
+
+
+def _plane(axis, points, query, label: str) -> None:
+    """Points of the unit square in grey, the query as a star, no ticks."""
+    axis.scatter(*points.T, s=9, color="0.6", marker="o", label=label)
+    star = {"s": 140, "color": "C2", "edgecolor": "black", "zorder": 5}
+    axis.scatter(*query, marker="*", label="query", **star)
+    axis.set(xticks=[], yticks=[], aspect="equal")
+    axis.grid(False)
+
+
 def score_histogram(
     axis, scores: dict[str, np.ndarray], bins: int = 40, alt: str | None = None
 ) -> None:

@@ -114,7 +114,9 @@ def cite(
     good enough.
 
     Similar words are not truth: a sentence that turns a passage's statement round keeps
-    most of its tokens. A citation says where to look.
+    most of its tokens. data/results/citations.json has how often: copies with a "not"
+    are cited always, right sentences in other words rarely. A citation says where to
+    look.
     """
     sentences, cited = split_sentences(text), []
     covered = support(citer, sentences, [passage.text for passage in passages])

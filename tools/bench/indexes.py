@@ -1,17 +1,20 @@
-"""Measure the five FAISS indexes on 200,000 vectors: recall, latency, memory, build
-time (lesson 05).
+"""Measure the five FAISS indexes on 200,000 vectors: recall, time, memory, building
+(lesson 05).
 
-    # or: make bench-faiss; about 5 minutes on two cores, 2 GB of memory
+    # or: make bench-faiss; about 10 minutes on two cores, 4 GB of memory
     python -m tools.bench.indexes
     python -m tools.bench.indexes --n 20000 --out small.json
 
 The vectors are stand-ins: embeddings of the course's passages, drawn with repetition,
 plus Gaussian noise with the corpus's own covariance, scaled back to length 1
 (`qrr_lib.rank.noisy_copies`). The queries are embeddings of the course's real queries.
-Builds use all cores; latency is of one query at a time on one thread, in rounds over
-the same queries, after a warm-up. Recall@10 is the share of the exact ten nearest that
-are among the ten found; kept@100 the share that are among a hundred found, which is
-what a reranker would see.
+All times are processor time on one thread, medians over the first TIMED queries. For
+each query everything is timed in turn (the embedding of its text, exact search in
+growing collections, every index at every setting), so that a busy moment of the machine
+falls on all alike and everything starts with cold caches, as in a service. Recall@10 is
+the share of the exact ten nearest that are among the ten
+found; kept@100 the share that are among a hundred found, which is what a reranker
+would see.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import json
 import os
 import platform
 import time
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -30,122 +34,107 @@ import torch  # before faiss, so that one OpenMP runtime serves both
 
 import faiss  # isort: skip
 from qrr_lib import FaissRetriever, TextEmbedder, load_collection
+from qrr_lib.rank.faiss_index import INDEXES
 from qrr_lib.rank.recall import neighbour_recall, noisy_copies
 
 OUT = Path(__file__).resolve().parents[2] / "data" / "results" / "faiss.json"
 NPROBE = (1, 2, 4, 8, 16, 32, 64, 128)
 EF_SEARCH = (16, 32, 64, 128, 256, 512)
-ROUNDS, TIMED = 2, 100  # rounds over the first TIMED queries
+SIZES = (10_000, 20_000, 50_000, 100_000, 200_000, 500_000)  # of exact search
+TIMED = 100  # queries
 
 
-def latency(search, queries: np.ndarray) -> dict:
-    """Milliseconds of one query at a time on one thread: median and 95th percentile of
-    ROUNDS × TIMED calls.
-    """
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    for query in queries[:5]:
-        search(query[None])
-    taken = []
-    for _ in range(ROUNDS):
-        for query in queries[:TIMED]:
-            start = time.perf_counter()
-            search(query[None])
-            taken.append(1000 * (time.perf_counter() - start))
-    faiss.omp_set_num_threads(threads)
+def exact_searches(passages: np.ndarray, noise: float) -> dict[int, FaissRetriever]:
+    """Exact retrievers of growing collections."""
+    made = {}
+    for n in SIZES:
+        made[n] = FaissRetriever("flat")
+        vectors = noisy_copies(passages, n, noise, seed=0)
+        made[n].add([str(i) for i in range(n)], vectors)
+    return made
+
+
+def settings(kind: str) -> tuple[str | None, tuple]:
+    """(name of the knob of an index, its values)."""
+    if kind == "flat":
+        return None, (None,)
+    return ("ef_search", EF_SEARCH) if kind == "hnsw" else ("nprobe", NPROBE)
+
+
+def turn(retriever: FaissRetriever, name: str | None, value: int | None) -> None:
+    """Set the knob, if there is one."""
+    if name:
+        setattr(retriever, name, value)
+
+
+def built(kind: str, vectors: np.ndarray) -> tuple[FaissRetriever, dict]:
+    """An index, and what building it took."""
+    retriever, start = FaissRetriever(kind), time.process_time()
+    retriever.add([str(i) for i in range(len(vectors))], vectors)
+    took = round(time.process_time() - start, 1)
+    about = {"index": kind, "build_cpu_s": took, "bytes": retriever.size_in_bytes()}
+    if kind.startswith("ivf"):
+        about["cells"] = retriever._index.nlist
+    print(about, flush=True)
+    return retriever, about
+
+
+def recalls(retriever: FaissRetriever, queries: np.ndarray, exact: list) -> dict:
+    """What a retriever finds of the exact ten."""
+    ten, hundred = (retriever.search(queries, k)[1] for k in (10, 100))
     return {
-        "p50_ms": round(float(np.percentile(taken, 50)), 3),
-        "p95_ms": round(float(np.percentile(taken, 95)), 3),
+        "recall_10": round(neighbour_recall(ten, exact), 4),
+        "kept_100": round(neighbour_recall(hundred, exact), 4),
     }
 
 
-def flat_by_size(vectors: np.ndarray, queries: np.ndarray) -> list[dict]:
-    """Latency of exact search on growing parts of the vectors."""
-    rows = []
-    for n in [
-        n
-        for n in (10_000, 20_000, 50_000, 100_000, 200_000, 500_000)
-        if n <= len(vectors)
-    ]:
-        index = faiss.IndexFlatIP(vectors.shape[1])
-        index.add(vectors[:n])
-        rows.append(
-            {"n": n, **latency(lambda q, index=index: index.search(q, 10), queries)}
-        )
-    return rows
+def search(retriever: FaissRetriever, both: tuple) -> None:
+    """One search for ten, given (text, vector) of a query."""
+    retriever.search(both[1][None], 10)
 
 
-def measure(
-    kind: str,
-    vectors: np.ndarray,
-    ids: list[str],
-    queries: np.ndarray,
-    exact: list[list[str]] | None,
-) -> tuple[list[dict], list[list[str]]]:
-    """Build one index and measure it at every setting: its rows, and the ten nearest it
-    found last.
+def timed(calls: list, arguments: list) -> list[float]:
+    """Median processor milliseconds of each of the calls (prepare, call), which take
+    an argument in turn.
     """
-    retriever = FaissRetriever(kind)
-    start = time.perf_counter()
-    retriever.add(ids, vectors)
-    built = round(time.perf_counter() - start, 2)
-    about = {"index": kind, "build_s": built, "bytes": retriever.size_in_bytes()}
-    if kind.startswith("ivf"):
-        about["cells"] = retriever._index.nlist
-    name = "ef_search" if kind == "hnsw" else None if kind == "flat" else "nprobe"
-    default = getattr(retriever, name) if name else None
-    rows = []
-    for value in {"ef_search": EF_SEARCH, "nprobe": NPROBE}.get(name, (None,)):
-        if name:
-            setattr(retriever, name, value)
-        ten = retriever.search(queries, 10)[1]
-        hundred = retriever.search(queries, 100)[1]
-        truth = exact or ten
-        rows.append(
-            {
-                **about,
-                "setting": name,
-                "value": value,
-                "default": default,
-                "recall_10": round(neighbour_recall(ten, truth), 4),
-                "kept_100": round(neighbour_recall(hundred, truth), 4),
-                **latency(lambda q: retriever.search(q, 10), queries),
-            }
-        )
-        print(
-            {
-                k: rows[-1][k]
-                for k in (
-                    "index",
-                    "value",
-                    "recall_10",
-                    "kept_100",
-                    "p50_ms",
-                    "p95_ms",
-                    "bytes",
-                    "build_s",
-                )
-            },
-            flush=True,
-        )
-    return rows, ten
+    taken = [[] for _ in calls]
+    for argument in arguments:
+        for (prepare, call), times in zip(calls, taken):
+            prepare()
+            start = time.thread_time()
+            call(argument)
+            times.append(1000 * (time.thread_time() - start))
+    return [round(float(np.median(times)), 3) for times in taken]
 
 
-def embedding_ms(embedder_name: str, texts: list[str]) -> float:
-    """Median milliseconds to embed one question with the model (no cache), on one
-    thread like the searches.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    embedder = TextEmbedder(embedder_name, cache=False)
+def measured(
+    model: str, texts: list[str], queries: np.ndarray, exact: dict, vectors: np.ndarray
+) -> dict:
+    """Times of embedding, of exact search by size, and the rows of the indexes."""
+    truth = exact[len(vectors)].search(queries, 10)[1]
+    embedder = TextEmbedder(model, cache=False)
     embedder.encode(texts[:2])
-    taken = []
-    for text in texts[:20]:
-        start = time.perf_counter()
-        embedder.encode([text])
-        taken.append(1000 * (time.perf_counter() - start))
-    torch.set_num_threads(threads)
-    return round(float(np.median(taken)), 1)
+    rows, calls = [], [(int, lambda both: embedder.encode([both[0]]))]
+    calls += [(int, partial(search, retriever)) for retriever in exact.values()]
+    for kind in INDEXES:
+        retriever, about = built(kind, vectors)
+        name, values = settings(kind)
+        default = getattr(retriever, name) if name else None
+        for value in values:
+            turn(retriever, name, value)
+            found = {"setting": name, "value": value, "default": default}
+            rows.append(about | found | recalls(retriever, queries, truth))
+            if name:
+                prepare = partial(turn, retriever, name, value)
+                calls.append((prepare, partial(search, retriever)))
+    embedding, *times = timed(calls, list(zip(texts, queries))[:TIMED])
+    by_size, times = dict(zip(exact, times)), times[len(exact) :]
+    times = [by_size[len(vectors)], *times]  # exact search is no second measurement
+    return {
+        "embed_one_question_ms": embedding,
+        "flat_by_size": [{"n": n, "cpu_ms": ms} for n, ms in by_size.items()],
+        "rows": [row | {"cpu_ms": ms} for row, ms in zip(rows, times, strict=True)],
+    }
 
 
 def main() -> None:
@@ -153,9 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--n", type=int, default=200_000, help="how many vectors (at least 10,000)"
-    )
+    parser.add_argument("--n", type=int, default=200_000, choices=SIZES)
     parser.add_argument("--model", default="all-mpnet-base-v2")
     parser.add_argument("--noise", type=float, default=0.5)
     parser.add_argument("--out", type=Path, default=OUT)
@@ -164,9 +151,12 @@ def main() -> None:
 
     collection, embedder = load_collection("course"), TextEmbedder(options.model)
     passages = embedder.encode(collection.texts())
-    queries = embedder.encode(list(collection.queries.values()))
+    texts = list(collection.queries.values())
+    queries = embedder.encode(texts)
+    torch.set_num_threads(1)
+    faiss.omp_set_num_threads(1)
+    exact = exact_searches(passages, options.noise)
     vectors = noisy_copies(passages, options.n, options.noise, seed=0)
-    ids = [str(i) for i in range(options.n)]
     results = {
         "about": "five FAISS indexes on stand-in vectors; what is measured is "
         "described in tools/bench/indexes.py",
@@ -175,8 +165,8 @@ def main() -> None:
         "date": datetime.date.today().isoformat(),
         "machine": platform.machine(),
         "cores": os.cpu_count(),
-        "build_threads": faiss.omp_get_max_threads(),
-        "search_threads": 1,
+        "threads": 1,
+        "times": "processor time",
         "versions": {
             "python": platform.python_version(),
             **{p: metadata.version(p) for p in ("faiss-cpu", "numpy", "torch")},
@@ -194,18 +184,8 @@ def main() -> None:
         },
         "queries": len(queries),
         "timed_queries": min(TIMED, len(queries)),
-        "rounds": ROUNDS,
-        "embed_one_question_ms": embedding_ms(
-            options.model, list(collection.queries.values())
-        ),
-        "flat_by_size": flat_by_size(vectors, queries),
-        "rows": [],
     }
-    exact = None
-    for kind in ("flat", "ivf", "ivf_sq8", "ivf_pq", "hnsw"):
-        rows, found = measure(kind, vectors, ids, queries, exact)
-        exact = exact or found
-        results["rows"] += rows
+    results |= measured(options.model, texts, queries, exact, vectors)
     results["seconds"] = round(time.perf_counter() - start)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(
