@@ -95,6 +95,8 @@ MEASURES = {
     "nDCG@1.5": "cutoff",
     "nDCG@-1": "unknown measure",
     "P(rel=0)@5": "rel of",
+    "nDCG(rel=1)@5": "unknown measure",
+    "P": "cannot be computed",
     "nope": "unknown measure 'nope'",
     "": "unknown measure",
 }

@@ -94,6 +94,7 @@ JUDGED = {
     "an underscore": ("q.tsv", b"1\ta\t1_0\n", "line 1: expected"),
     "two grades": ("q.tsv", b"1\ta\t1\n1\ta\t2\n", "line 2: .*judged otherwise"),
     "no id": ("q.tsv", b"\ta\t1\n", "line 1: the id"),
+    "a number a line": ("q.jsonl", b"1\n", "line 1: expected"),
     "nothing": ("q.tsv", b"\n", "holds no judgements"),
     "no gzip": ("q.tsv.gz", b"1\ta\t1\n", "q.tsv.gz: Not a gzipped file"),
 }

@@ -237,10 +237,10 @@ ACCESS = {
 @pytest.mark.parametrize("host", ACCESS)
 def test_who_may_reach_it_is_decided_before_it_starts(host, monkeypatch):
     token, words = ACCESS[host]
-    monkeypatch.setattr("qrr_lib.serve.server.setting", lambda name: token)
+    monkeypatch.setattr("qrr_lib.serve.server.secret", lambda name: token)
     with pytest.raises(ValueError, match=words):
         token_for(host)
-    monkeypatch.setattr("qrr_lib.serve.server.setting", lambda name: "sesam öffne")
+    monkeypatch.setattr("qrr_lib.serve.server.secret", lambda name: "sesam öffne")
     assert token_for(host) == "sesam öffne"
 
 

@@ -54,5 +54,6 @@ def judgements(path: Path) -> Iterator[tuple[str, str, int]]:
 
 def _cells(path: Path) -> Iterator[tuple[str, list]]:
     if kind_of(path) in (".parquet", ".jsonl"):
-        return ((where, list(row.values())) for where, row in read_rows(path))
+        rows = read_rows(path)
+        return ((w, list(r.values()) if isinstance(r, dict) else [r]) for w, r in rows)
     return read_lines(path)

@@ -65,7 +65,9 @@ def _parsed(measures) -> dict:
     parsed = {}
     for one in [measures] if single else listed("measures", measures):
         try:
-            parsed[str(one)] = made = ir_measures.parse_measure(str(one))
+            made = ir_measures.parse_measure(str(one))
+            hash(made)  # fails for parameters that this measure does not have
+            parsed[str(one)] = made
         except Exception as error:  # the package raises all kinds
             raise ValueError(
                 f"unknown measure {one!r} ({error}): write nDCG@10, MRR@10, MAP, "
