@@ -186,7 +186,7 @@ def test_check_is_content_where_everything_is_in_place(monkeypatch, tmp_path):
     (tmp_path / spec.name).mkdir()
     (tmp_path / spec.name / spec.weights).write_bytes(b"")
     monkeypatch.setenv("QRR_MODEL_DIR", str(tmp_path))
-    monkeypatch.setattr(type(spec), "is_in", lambda spec, folder: True)
+    monkeypatch.setattr(type(spec), "fault_in", lambda spec, folder: "")
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "1.0")
     for line in wishes():
         assert re.match(r"\[ OK \] lessons? 1", str(line)) and "->" not in str(line)
