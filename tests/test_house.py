@@ -20,8 +20,9 @@ import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "qrr_lib"
-BASE = ("files", "lazy", "checks", "tables")
+BASE = ("settings", "files", "lazy", "checks", "tables")
 MAY_IMPORT = {  # stage: what it stands on, beside the parts of `BASE`
+    "settings": [],
     "files": [],
     "lazy": [],
     "checks": [],
@@ -37,6 +38,7 @@ MAY_IMPORT = {  # stage: what it stands on, beside the parts of `BASE`
 }
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 SIZES = {
+    "settings": 70,
     "files": 80,
     "lazy": 24,
     "checks": 41,

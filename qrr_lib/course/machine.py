@@ -24,7 +24,8 @@ from qrr_lib.embed.models import (
     default_model,
     model_spec,
 )
-from qrr_lib.files import cache_dir, data_dir, project_dir, setting
+from qrr_lib.files import cache_dir, data_dir, project_dir
+from qrr_lib.settings import setting
 
 PACKAGES = (
     "numpy torch sentence-transformers transformers qiskit qiskit-aer pennylane "
