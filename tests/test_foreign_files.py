@@ -17,10 +17,9 @@ from qrr_lib import (
 from qrr_lib.course import cli, commands
 from qrr_lib.embed import finder
 from qrr_lib.embed.collection import read_qrels, read_queries
-from qrr_lib.files import cache_dir
+from qrr_lib.files import cache_dir, flag, is_local, path_of, secret
 from qrr_lib.serve.generators import ServedModel
 from qrr_lib.serve.passages import Passage
-from qrr_lib.settings import flag, is_local, path_of, secret
 
 # B. files
 
@@ -163,7 +162,7 @@ def test_a_user_without_a_home(monkeypatch):
 
     for name in ("QRR_CACHE_DIR", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("qrr_lib.settings.Path.expanduser", nobody)
+    monkeypatch.setattr("qrr_lib.files.Path.expanduser", nobody)
     with pytest.raises(FileNotFoundError, match="set QRR_CACHE_DIR"):
         cache_dir()
 

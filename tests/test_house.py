@@ -20,9 +20,8 @@ import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "qrr_lib"
-BASE = ("settings", "files", "lazy", "checks", "tables")
+BASE = ("files", "lazy", "checks", "tables")
 MAY_IMPORT = {  # stage: what it stands on, beside the parts of `BASE`
-    "settings": [],
     "files": [],
     "lazy": [],
     "checks": [],
@@ -38,7 +37,6 @@ MAY_IMPORT = {  # stage: what it stands on, beside the parts of `BASE`
 }
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 SIZES = {
-    "settings": 70,
     "files": 80,
     "lazy": 24,
     "checks": 41,

@@ -24,8 +24,7 @@ from qrr_lib.embed.models import (
     default_model,
     model_spec,
 )
-from qrr_lib.files import cache_dir, data_dir, project_dir
-from qrr_lib.settings import setting
+from qrr_lib.files import cache_dir, data_dir, project_dir, setting
 
 PACKAGES = (
     "numpy torch sentence-transformers transformers qiskit qiskit-aer pennylane "

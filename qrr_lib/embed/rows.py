@@ -19,15 +19,12 @@ from os import PathLike
 from pathlib import Path
 
 from qrr_lib.checks import is_unicode
-from qrr_lib.settings import path_of
+from qrr_lib.files import path_of
 
 MOST_BYTES = 100_000_000  # of a file that is one document, or of a cell, unpacked
 NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?")
 PLAIN = {"_id", "id", "title", "text"}  # columns that are no numbers
 Rows = Iterator[tuple[str, dict | ValueError]]  # where, and the row
-GRADE = re.compile(r"[+-]?[0-9]{1,9}(\.0+)?")
-# what a header calls the last column of judgements
-GRADE_COLUMNS = {"score", "grade", "relevance", "rel", "label", "judgement", "judgment"}
 BREAKING = (ValueError, RecursionError)  # what a line that is no JSON raises
 
 
@@ -76,38 +73,6 @@ def read_lines(path: str | PathLike) -> Iterator[tuple[str, list[str]]]:
             cells = line.split()
         if any(cells):
             yield where, cells
-
-
-def read_judgements(path: Path) -> Iterator[tuple[str, str, int]]:
-    """(query, document, grade) of every line; a first line that names the columns is
-    passed over.
-    """
-    seen: dict[tuple, int] = {}
-    for number, (where, cells) in enumerate(_cells(path)):
-        if number == 0 and str(cells[-1]).strip().lower() in GRADE_COLUMNS:
-            continue
-        try:
-            query, *rest, document, judged = cells
-            if len(rest) > 1 or not GRADE.fullmatch(str(judged).strip()):
-                raise ValueError
-        except ValueError:
-            raise ValueError(
-                f"{path}, {where}: expected query, document, grade (a whole number), "
-                f"got {cells!r:.80}; a header calls its last column 'score'"
-            ) from None
-        pair, grade = (str(query), str(document)), int(float(judged))
-        if not all(map(str.strip, pair)):
-            raise ValueError(f"{path}, {where}: the id of query or document is empty")
-        if seen.setdefault(pair, grade) != grade:
-            raise ValueError(f"{path}, {where}: {pair} was judged otherwise before")
-        yield *pair, grade
-
-
-def _cells(path: Path) -> Iterator[tuple[str, list]]:
-    if kind_of(path) in (".parquet", ".jsonl"):
-        rows = read_rows(path)
-        return ((w, list(r.values()) if isinstance(r, dict) else [r]) for w, r in rows)
-    return read_lines(path)
 
 
 def _said(path, read) -> Iterator:

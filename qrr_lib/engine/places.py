@@ -13,8 +13,7 @@ from qrr_lib.engine.edge import SHARD, EdgeStore, in_use
 from qrr_lib.engine.extra import EngineError, package
 from qrr_lib.engine.passage import Point
 from qrr_lib.engine.stores import Store
-from qrr_lib.files import say
-from qrr_lib.settings import is_local, path_of, secret
+from qrr_lib.files import is_local, path_of, say, secret
 
 COLLECTION = "qrr"  # unless an address names another
 LOCAL = "meta.json"  # qdrant-client's local mode made a folder that holds it

@@ -15,7 +15,7 @@ from qrr_lib.checks import listed
 from qrr_lib.embed.rows import MOST_BYTES, TABLES, Rows, fields_of, kind_of, opened
 from qrr_lib.engine.formats import TEXTS
 from qrr_lib.engine.passage import Passage
-from qrr_lib.settings import path_of
+from qrr_lib.files import path_of
 
 
 def find_files(

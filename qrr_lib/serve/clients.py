@@ -9,7 +9,7 @@ from fastapi.security import HTTPBearer
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 
-from qrr_lib.settings import setting
+from qrr_lib.files import setting
 
 SCHEME = b"bearer "
 ID = "X-Request-ID"

@@ -12,10 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from qrr_lib.embed.models import ModelNotFoundError
-from qrr_lib.files import say
+from qrr_lib.files import is_local, say, secret, setting
 from qrr_lib.serve.passages import Passage, chat, split_sentences
 from qrr_lib.serve.small_model import SmallModel
-from qrr_lib.settings import is_local, secret, setting
 
 ANSWER_BYTES = 1_000_000  # that a served model may send
 

@@ -15,8 +15,8 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from qrr_lib.files import secret
 from qrr_lib.serve.gate import check_access
-from qrr_lib.settings import secret
 
 HEAD_SECONDS = 10  # in which a request's head must have arrived
 HEAD_BYTES = 16_384
