@@ -1,14 +1,12 @@
 """Settings that must stand before any heavy library is imported, the course's folders,
-and reading and writing files.
+and files that are whole or not there.
 
 Imported first by `qrr_lib`. It only sets environment *defaults*: whatever the reader
 has set already wins.
 """
 
 import contextlib
-import hashlib
 import ipaddress
-import json
 import os
 import platform
 import re
@@ -202,82 +200,3 @@ def printable(text: str, stream=None) -> str:
     """
     encoding = getattr(stream or sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, "replace").decode(encoding)
-
-
-def write_tensors(
-    path: str | os.PathLike, tensors: dict, about: dict[str, str]
-) -> None:
-    """Write tensors and what is to be said about them to one safetensors file,
-    atomically, with a checksum of all of it; OSError where that fails.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    checksum = {"sha256": tensors_digest(tensors, about)}
-    with atomic_path(path) as partial:
-        try:
-            save_file(tensors, partial, about | checksum)
-        except SafetensorError as error:  # no room, most likely
-            raise OSError(f"{path} could not be written: {error}") from None
-
-
-def read_tensors(
-    path: str | os.PathLike, checksum: bool = True
-) -> tuple[dict[str, str], dict]:
-    """Read a safetensors file: (metadata, {name: tensor}).
-
-    FileNotFoundError if there is none, ValueError if it cannot be read, or is not what
-    `write_tensors` wrote (without `checksum`, any such file is read).
-    """
-    from safetensors import safe_open
-
-    try:
-        with safe_open(os.fspath(path_of(path)), framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-            about = file.metadata() or {}
-    except FileNotFoundError:
-        raise
-    except Exception as error:
-        message = f"{path} is not a readable safetensors file ({error})"
-        raise ValueError(message) from None
-    if checksum and about.pop("sha256", None) != tensors_digest(tensors, about):
-        raise ValueError(
-            f"{path} is damaged or was changed: its checksum does not match; make it "
-            "again"
-        )
-    return about, tensors
-
-
-def tensors_digest(tensors: dict, about: dict[str, str]) -> str:
-    """SHA-256 of tensors, their names, types and shapes, and what is said about
-    them.
-    """
-    import torch
-
-    digest = hashlib.sha256(json.dumps(sorted(about.items())).encode())
-    for name, tensor in sorted(tensors.items()):
-        shape = json.dumps([name, f"{tensor.dtype}", tensor.shape])
-        digest.update(shape.encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()
-
-
-def read_arrays(path: str | os.PathLike) -> dict:
-    """Read an archive of NumPy arrays (.npz), whole: {name: array}.
-
-    FileNotFoundError if there is none, ValueError if it is damaged (its members carry
-    checksums).
-    """
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # of zipfile, zlib, struct, NumPy's header
-        raise ValueError(
-            f"{path} is damaged ({error}): bring back what came with the course (`git "
-            "restore data`)"
-        ) from None

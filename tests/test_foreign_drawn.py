@@ -27,7 +27,8 @@ from qrr_lib import (
     per_query,
 )
 from qrr_lib.checks import is_unicode
-from qrr_lib.embed.collection import load_collection, read_qrels, read_queries
+from qrr_lib.embed.collection import load_collection, read_queries
+from qrr_lib.embed.qrels import read_qrels
 from qrr_lib.encode.backends.qiskit import bloch_vectors_by_estimator
 from qrr_lib.files import flag
 from qrr_lib.rank.words import BM25

@@ -16,7 +16,8 @@ from qrr_lib import (
 )
 from qrr_lib.course import cli, commands
 from qrr_lib.embed import finder
-from qrr_lib.embed.collection import read_qrels, read_queries
+from qrr_lib.embed.collection import read_queries
+from qrr_lib.embed.qrels import read_qrels
 from qrr_lib.files import cache_dir, flag, is_local, path_of, secret
 from qrr_lib.serve.generators import ServedModel
 from qrr_lib.serve.passages import Passage

@@ -22,9 +22,9 @@ SEARCHING = {
     "-k": {"type": int, "default": 8},
     "--backend": {"default": "torch"},
 }
-QUESTION = "Why does a ranking by inner product favour long vectors?"
+QUERY = "extra state for each weight"  # the picture on the front pages
 COMMANDS = {  # what a command does: its arguments
-    commands.demo: {"query": {"nargs": "?", "default": QUESTION}, **SEARCHING},
+    commands.demo: {"query": {"nargs": "?", "default": QUERY}, **SEARCHING},
     commands.search: {
         "query": {},
         **SEARCHING,
@@ -128,7 +128,8 @@ def parser() -> argparse.ArgumentParser:
     """Make the parser of the whole command line."""
     about = "Quantum-inspired semantic reranking: the course's command line"
     made = argparse.ArgumentParser(prog="qrr", description=about)
-    subparsers = made.add_subparsers(dest="command", required=True)
+    made.set_defaults(run=lambda args: made.print_help() or 0)
+    subparsers = made.add_subparsers(dest="command")
     for run, arguments in COMMANDS.items():
         command = subparsers.add_parser(run.__name__, help=run.__doc__)
         command.set_defaults(run=run)

