@@ -53,7 +53,7 @@ SIZES = {
     "course": 1492,
     "the spine (embed, encode, rank)": 3885,
     "the whole library": 10369,
-    "tests": 16400,
+    "tests": 16403,
     "tools": 10049,
     "longest file of the library, docstrings counted": 241,
     "longest function of the library": 39,
