@@ -173,11 +173,15 @@ def test_an_id_that_the_table_cannot_hold_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "read, text, said",
     [
-        (read_qrels, "query-id\tcorpus-id\tscore\nq1\td1\n", "line 2.*tabs"),
+        (
+            read_qrels,
+            "query-id\tcorpus-id\tscore\nq1\td1\n",
+            "line 2: expected query, document",
+        ),
         (read_qrels, "query-id\tcorpus-id\tscore\nq1\td1\thigh\n", "line 2"),
         (read_qrels, "query-id\tcorpus-id\tscore\n", "no judgements"),
         (read_queries, '{"_id": "q1", "text": "x"}\n{"_id": "q2"}', "line 2"),
-        (read_queries, '{"_id": "q1", "text": " "}', "line 1: the field 'text'"),
+        (read_queries, '{"_id": "q1", "text": " "}', "the field 'text' of query 'q1'"),
         (read_queries, '{"_id": "q1", "text": 5}', "'text' must be text, not 5"),
         (read_queries, '{"_id": "q1"}', "line 1: the field 'text'"),
         (read_queries, "[]", "line 1"),
@@ -185,9 +189,16 @@ def test_an_id_that_the_table_cannot_hold_is_refused(tmp_path):
     ],
 )
 def test_a_broken_file_is_said_with_its_line(tmp_path, read, text, said):
-    (tmp_path / "file").write_text(text, encoding="utf-8")
+    path = tmp_path / ("file.tsv" if read is read_qrels else "file.jsonl")
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=said):
-        read(tmp_path / "file")
+        read(path)
+
+
+def test_queries_in_a_file_of_no_known_kind_are_refused(tmp_path):
+    (tmp_path / "queries.txt").write_text("q1 what", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"must end in \.jsonl, "):
+        read_queries(tmp_path / "queries.txt")
 
 
 def test_qrels_without_a_header_lose_no_line(tmp_path):

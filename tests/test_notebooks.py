@@ -132,7 +132,9 @@ def test_measured_cost_of_every_lesson_is_within_the_limits():
     assert list(results) == [path.stem for path in LESSONS], "run make measure"
     for name, models in results.items():
         for model, row in models.items():
-            assert row["seconds"] <= 90 and row["peak_gb"] <= memory_limit(name), (
+            assert row["seconds"] <= 90 and row["peak_gb"] <= memory_limit(
+                name, model
+            ), (
                 name,
                 model,
                 row,
@@ -142,9 +144,12 @@ def test_measured_cost_of_every_lesson_is_within_the_limits():
         assert line in page, "the table in docs/costs.md is stale: run make measure"
 
 
-def memory_limit(name: str) -> float:
-    """GB a lesson may take: lesson 13 runs a language model."""
-    return 1.6 if name.startswith("13") else 1.2
+def memory_limit(name: str, model: str) -> float:
+    """GB a lesson may take: lesson 13 runs a language model, lesson 04 holds the
+    embedder in several precisions.
+    """
+    large = name.startswith("13") or (name.startswith("04") and "MiniLM" not in model)
+    return 1.6 if large else 1.2
 
 
 def test_peak_memory_of_a_lesson_is_gated_live():
@@ -161,7 +166,8 @@ def test_peak_memory_of_a_lesson_is_gated_live():
     measured = notebooks.measure_one(
         next(path for path in LESSONS if path.stem == heaviest)
     )
-    assert measured["peak_gb"] <= 1.2, (heaviest, measured)
+    limit = memory_limit(heaviest, "all-mpnet-base-v2")
+    assert measured["peak_gb"] <= limit, (heaviest, measured)
 
 
 NBVAL = [

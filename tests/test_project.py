@@ -111,7 +111,7 @@ def test_installed_versions_lie_in_the_ranges_and_are_the_pinned_ones():
         "project"
     ]
     extras = project["optional-dependencies"]
-    wanted = ("serve", "engine", "cluster", "quantum", "classroom", "test")
+    wanted = ("serve", "engine", "cluster", "quantum", "site", "test")
     listed = [item for name in wanted for item in extras[name]]
     for item in project["dependencies"] + listed:
         need = Requirement(item)

@@ -55,7 +55,9 @@ def read_rows(path: str | PathLike) -> Rows:
     """(where, row) of every row of a table; ValueError names file, line and what is
     wrong, FileNotFoundError a file that is not there.
     """
-    for where, row in _said(path, lambda data: TABLES[kind_of(path_of(path))](data)):
+    if (kind := kind_of(path_of(path))) not in TABLES:
+        raise ValueError(f"{path}: its name must end in {', '.join(TABLES)} (or .gz)")
+    for where, row in _said(path, TABLES[kind]):
         if isinstance(row, ValueError):
             raise ValueError(f"{path}, {where}: {row}")
         yield where, row

@@ -60,7 +60,7 @@ def hero(draw: Drawing) -> None:
     draw.text(28, 34, "Somebody types", 15, "start", MUTED)
     draw.box(160, 18, 300, 32, f"“{QUERY}”", BLUE, size=16, bold=True)
     column(draw, 28, "one vector a text: cosine", BEFORE)
-    column(draw, 386, "a state for every word, words and cosine", AFTER)
+    column(draw, 386, "with a state for every word", AFTER)
     # the way from the 64th place to the first
     draw.arrow((334, 236), (386, 118), "", GREEN, 3)
     draw.text(28, 280, "Why? Each word looks for its best partner:", 15, "start", MUTED)
