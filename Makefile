@@ -1,20 +1,36 @@
 # Every target starts from nothing: it makes .venv/, installs what it needs, fetches and verifies the model, then does its work.
-# Settings: PYTHON=python3.12, TORCH_INDEX=<address of a PyTorch wheel index, see README>, QRR_MODEL=all-MiniLM-L6-v2 (light mode).
+# Settings: PYTHON=python3.12, TORCH_INDEX=<address of a PyTorch wheel index, see docs/start.md>, QRR_MODEL=all-MiniLM-L6-v2 (light mode).
+# From any folder (make -f): go to the one that this file is in.
+HERE := $(shell cd "$$(dirname "$$(printf %s '$(MAKEFILE_LIST)' | sed 's/^ //')")" && pwd -P)
+ifneq ($(HERE),$(shell pwd -P))
+.DEFAULT_GOAL := help
+.PHONY: $(or $(MAKECMDGOALS),help)
+$(or $(MAKECMDGOALS),help):
+	@$(MAKE) --no-print-directory -C "$(HERE)" $@
+else
 PYTHON ?= python3
+# a path with spaces is one word, "py -3.12" is two
+RUN := $(shell command -v "$(PYTHON)" >/dev/null 2>&1 && echo '"$(PYTHON)"' || echo '$(PYTHON)')
 VENV := .venv
+# An environment knows its own path: one that was copied or moved with the folder would run the original's code.
+STALE := $(shell test ! -f $(VENV)/pyvenv.cfg || case "$$(sed -n 's/^command = //p' $(VENV)/pyvenv.cfg)" in (""|*" $(HERE)/$(VENV)") ;; (*) echo stale ;; esac)
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c constraints.txt
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lab slides classroom rehearsal faults bench bench-faiss bench-corpus bench-quality bench-tokens bench-compare bench-shots bench-service bench-rag bench-engine measure format lint clean
+.PHONY: help demo test test-all lab site slides classroom rehearsal faults bench bench-faiss bench-corpus bench-quality bench-tokens bench-compare bench-shots bench-service bench-rag bench-engine bench-precision measure format lint clean
 
 help:           ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | sort
 
+ifeq ($(STALE),stale)
+.PHONY: $(VENV)/made
+endif
 $(VENV)/made:
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, this is {v[0]}.{v[1]}: run make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv $(VENV)
+	@$(if $(STALE),echo "$(VENV) was made for another folder: making it anew")
+	@$(RUN) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, this is {v[0]}.{v[1]}: run make PYTHON=python3.12 ...")'
+	$(RUN) -m venv $(if $(STALE),--clear) $(VENV)
 	@touch $@
 
 $(VENV)/installed: $(VENV)/made pyproject.toml constraints.txt
@@ -34,7 +50,7 @@ $(VENV)/installed-serve: $(VENV)/installed
 	@touch $@
 
 lab: $(VENV)/installed-serve       ## open JupyterLab on lesson 00
-	$(BIN)/jupyter lab notebooks/00_welcome.ipynb
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00_welcome.ipynb
 
 test: $(VENV)/installed-test ## unit tests, every lesson and solution, light-mode smoke (under 25 minutes)
 	@$(BIN)/qrr models && $(BIN)/qrr models all-MiniLM-L6-v2 && $(BIN)/qrr models SmolLM2-135M-Instruct
@@ -49,6 +65,13 @@ $(VENV)/installed-browser: $(VENV)/installed-test
 test-all: $(VENV)/installed-browser ## everything: all of the above, light mode for every notebook, a browser, an offline class, a rehearsal of Binder
 	@$(BIN)/qrr models && $(BIN)/qrr models all-MiniLM-L6-v2 && $(BIN)/qrr models SmolLM2-135M-Instruct
 	$(BIN)/python -m pytest --all
+
+$(VENV)/installed-site: $(VENV)/installed
+	$(PIP) -e ".[serve,engine,site]"
+	@touch $@
+
+site: $(VENV)/installed-site   ## the course as a web site, from the stored lessons: build/site/index.html
+	$(BIN)/python tools/website.py
 
 slides: $(VENV)/installed-test ## slides of every lesson in build/slides (one lesson: python tools/slides.py 05)
 	$(BIN)/python tools/slides.py
@@ -106,7 +129,15 @@ bench-rag: $(VENV)/installed-test ## what reranking does to answers: context rec
 bench-engine: $(VENV)/installed-test ## an index of one's own: bytes a token, milliseconds a query, passages a second (25 minutes, 4 GB of memory, 6 GB of disk)
 	$(BIN)/python -m tools.bench.engine
 
-measure: $(VENV)/installed-test ## time and memory of every lesson, written into README
+bench-precision: $(VENV)/installed-test ## the embedder in fp32, bf16 and int8: CPU time, cosine, nDCG@10 (needs QRR_COLLECTIONS_DIR; an hour)
+	$(BIN)/python -m tools.bench.precision --speed --model all-MiniLM-L6-v2
+	$(BIN)/python -m tools.bench.precision --speed --model all-mpnet-base-v2
+	$(BIN)/python -m tools.bench.precision --quality cranfield --model all-mpnet-base-v2
+	$(BIN)/python -m tools.bench.precision --quality scifact --model all-MiniLM-L6-v2
+	$(BIN)/python -m tools.bench.precision --quality course --model all-MiniLM-L6-v2
+	$(BIN)/python -m tools.bench.precision --quality course --model all-mpnet-base-v2
+
+measure: $(VENV)/installed-test ## time and memory of every lesson, written into docs/costs.md
 	$(BIN)/python tools/notebooks.py measure
 
 format: $(VENV)/installed-test ## lay code out anew, lessons and solutions included
@@ -116,7 +147,8 @@ format: $(VENV)/installed-test ## lay code out anew, lessons and solutions inclu
 lint: $(VENV)/installed-test ## style, layout and spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/codespell -I tests/spelling_ignore.txt README.md CONTRIBUTING.md CHANGELOG.md notebooks/*.md notebooks/instructor data/*.md qrr_lib tests tools
+	$(BIN)/codespell -I tests/spelling_ignore.txt README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md docs/*.md notebooks/*.md notebooks/instructor data/*.md qrr_lib tests tools
 
 clean:          ## remove the environment (models and cached embeddings stay in ~/.cache/qrr)
 	rm -rf $(VENV)
+endif

@@ -3,7 +3,7 @@ with PyTorch*.
 
 Read it in the order of its stages:
 
-    files     settings, folders, atomic writes (beside it: checks, lazy, tables)
+    files     settings, folders, atomic writes (beside it: arrays, checks, lazy, tables)
     embed     01         texts -> vectors
     encode    02 03 09   vectors -> angles -> states -> similarity
     rank      05 06 09   candidates -> mixed score -> order

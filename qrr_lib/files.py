@@ -1,19 +1,19 @@
 """Settings that must stand before any heavy library is imported, the course's folders,
-and reading and writing files.
+and files that are whole or not there.
 
 Imported first by `qrr_lib`. It only sets environment *defaults*: whatever the reader
 has set already wins.
 """
 
 import contextlib
-import hashlib
-import json
+import ipaddress
 import os
 import platform
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 DEFAULTS = {
     "TOKENIZERS_PARALLELISM": "false",  # no deadlock warnings when a notebook forks
@@ -29,6 +29,10 @@ for _name, _value in DEFAULTS.items():
     os.environ.setdefault(_name, _value)
 
 
+SAID = dict.fromkeys(("1", "true", "yes", "on"), True)
+SAID |= dict.fromkeys(("0", "false", "no", "off"), False)
+
+
 def setting(name: str) -> str | None:
     """One of the course's settings, read from the environment each time it is asked
     for; an empty one counts as not set (None).
@@ -37,15 +41,58 @@ def setting(name: str) -> str | None:
     |---|---|---|
     | QRR_MODEL | name of the embedding model (light mode: all-MiniLM-L6-v2) | embed |
     | QRR_MODEL_DIR | folder with models, or with one model's files | embed |
-    | QRR_OFFLINE | 1: fetch nothing | embed |
+    | QRR_OFFLINE | 1, true, yes or on: fetch nothing | embed |
     | QRR_COLLECTIONS_DIR | folder with collections in BEIR layout | embed |
     | QRR_CACHE_DIR | folder for models and cached embeddings | files |
     | QRR_DATA_DIR | folder of the course's data | files |
     | QRR_TOKEN | bearer token that the service asks for | serve |
+    | QRR_CORS_ORIGINS | web sites whose pages may ask the service | serve |
     | QRR_ENGINE_KEY | API key of a Qdrant server | engine |
     | QRR_LLM_URL, QRR_LLM_MODEL, QRR_LLM_KEY | a language model's server | serve |
     """
-    return os.environ.get(name) or None
+    return os.environ.get(name, "").strip() or None
+
+
+def flag(name: str) -> bool:
+    """A setting that is on (1, true, yes, on) or off (0, false, no, off, not set);
+    ValueError for anything else.
+    """
+    said = (setting(name) or "off").lower()
+    if said not in SAID:
+        raise ValueError(f"{name} is {said!r}: set it to 1 or 0")
+    return SAID[said]
+
+
+def secret(name: str) -> str | None:
+    """A setting that protects something; ValueError where it is set but empty, which
+    would leave open what was meant to be closed.
+    """
+    if name in os.environ and not setting(name):
+        raise ValueError(f"{name} is set but empty: give it a value, or unset it")
+    return setting(name)
+
+
+def folder(name: str) -> Path | None:
+    """A setting that names a folder, `~` opened."""
+    named = setting(name)
+    return None if named is None else path_of(named)
+
+
+def path_of(path: str | os.PathLike) -> Path:
+    """A path as readers write it, `~` opened; OSError where there is no home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise FileNotFoundError(f"{path}: {error}; write the whole path") from None
+
+
+def is_local(address: str) -> bool:
+    """True for an address of this machine, which no proxy can reach for us."""
+    try:
+        host = urlsplit(address).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def project_dir() -> Path:
@@ -64,7 +111,7 @@ def data_dir() -> Path:
         When the folder is absent, which happens when the package was installed without
         `-e`.
     """
-    path = Path(setting("QRR_DATA_DIR") or project_dir() / "data")
+    path = folder("QRR_DATA_DIR") or project_dir() / "data"
     if not path.is_dir():
         raise FileNotFoundError(
             f"no data folder at {path}: install the checkout with `pip install -e .`, "
@@ -77,9 +124,15 @@ def cache_dir() -> Path:
     """Folder for models and cached embeddings: `QRR_CACHE_DIR`, else `~/.cache/qrr` (or
     `XDG_CACHE_HOME`).
     """
-    if named := setting("QRR_CACHE_DIR"):
-        return Path(named)
-    return Path(setting("XDG_CACHE_HOME") or Path.home() / ".cache") / "qrr"
+    if named := folder("QRR_CACHE_DIR"):
+        return named
+    try:
+        return (folder("XDG_CACHE_HOME") or path_of("~/.cache")) / "qrr"
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            "this user has no home folder: set QRR_CACHE_DIR to a folder for models "
+            "and cached embeddings"
+        ) from None
 
 
 @contextlib.contextmanager
@@ -91,7 +144,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     disk before it takes the name. What a killed process left beside it, a
     `.….partial-…` file, is removed by the next one that writes `path` (not on Windows).
     """
-    path = Path(path)
+    path = path_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     begun = f".{path.name}.partial-"
     pattern = rf"{re.escape(begun)}(\d+)-[0-9a-f]{{8}}{re.escape(path.suffix)}"
@@ -147,82 +200,3 @@ def printable(text: str, stream=None) -> str:
     """
     encoding = getattr(stream or sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, "replace").decode(encoding)
-
-
-def write_tensors(
-    path: str | os.PathLike, tensors: dict, about: dict[str, str]
-) -> None:
-    """Write tensors and what is to be said about them to one safetensors file,
-    atomically, with a checksum of all of it; OSError where that fails.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    checksum = {"sha256": tensors_digest(tensors, about)}
-    with atomic_path(path) as partial:
-        try:
-            save_file(tensors, partial, about | checksum)
-        except SafetensorError as error:  # no room, most likely
-            raise OSError(f"{path} could not be written: {error}") from None
-
-
-def read_tensors(
-    path: str | os.PathLike, checksum: bool = True
-) -> tuple[dict[str, str], dict]:
-    """Read a safetensors file: (metadata, {name: tensor}).
-
-    FileNotFoundError if there is none, ValueError if it cannot be read, or is not what
-    `write_tensors` wrote (without `checksum`, any such file is read).
-    """
-    from safetensors import safe_open
-
-    try:
-        with safe_open(os.fspath(path), framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-            about = file.metadata() or {}
-    except FileNotFoundError:
-        raise
-    except Exception as error:
-        message = f"{path} is not a readable safetensors file ({error})"
-        raise ValueError(message) from None
-    if checksum and about.pop("sha256", None) != tensors_digest(tensors, about):
-        raise ValueError(
-            f"{path} is damaged or was changed: its checksum does not match; make it "
-            "again"
-        )
-    return about, tensors
-
-
-def tensors_digest(tensors: dict, about: dict[str, str]) -> str:
-    """SHA-256 of tensors, their names, types and shapes, and what is said about
-    them.
-    """
-    import torch
-
-    digest = hashlib.sha256(json.dumps(sorted(about.items())).encode())
-    for name, tensor in sorted(tensors.items()):
-        shape = json.dumps([name, f"{tensor.dtype}", tensor.shape])
-        digest.update(shape.encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()
-
-
-def read_arrays(path: str | os.PathLike) -> dict:
-    """Read an archive of NumPy arrays (.npz), whole: {name: array}.
-
-    FileNotFoundError if there is none, ValueError if it is damaged (its members carry
-    checksums).
-    """
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # of zipfile, zlib, struct, NumPy's header
-        raise ValueError(
-            f"{path} is damaged ({error}): bring back what came with the course (`git "
-            "restore data`)"
-        ) from None

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,3 +86,26 @@ def pytest_report_header(config):
 
     tier = "all" if config.getoption("--all") else "test"
     return f"embedding model: {default_model()}; cores: {os.cpu_count()}; tier: {tier}"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A Chromium, driven by Playwright; without either, the test is skipped."""
+    missing = "Playwright is not installed"
+    sync_api = pytest.importorskip("playwright.sync_api", reason=missing)
+    with sync_api.sync_playwright() as playwright:
+        path = chromium(playwright)
+        if path is None:
+            ours = "python -m playwright install chromium"
+            pytest.skip(f"no Chromium: apt-get install chromium, or {ours}")
+        options = ["--no-sandbox", "--disable-gpu"]
+        instance = playwright.chromium.launch(executable_path=path, args=options)
+        yield instance
+        instance.close()
+
+
+def chromium(playwright) -> str | None:
+    there = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
+    own = playwright.chromium.executable_path
+    names = filter(None, (os.environ.get("QRR_CHROMIUM"), *there, own))
+    return next((name for name in names if Path(name).exists()), None)

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from qrr_lib import Circuit, OnnxAngles, QubitAnglePredictor, QubitMap
+from qrr_lib.arrays import write_tensors
 from qrr_lib.encode import EquatorialHead, bloch_vectors
 from qrr_lib.encode.angles import course_head, fingerprint, load_source, save_source
 from qrr_lib.encode.codes import (
@@ -21,7 +22,7 @@ from qrr_lib.encode.codes import (
     codes_to_bloch,
     codes_to_features,
 )
-from qrr_lib.files import data_dir, write_tensors
+from qrr_lib.files import data_dir
 
 TURN = 2 * math.pi
 

@@ -28,13 +28,6 @@ TOKEN = "browser"
 IDLE = re.compile(r"Python 3.*\| Idle")
 
 
-def chromium(playwright) -> str | None:
-    there = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
-    own = playwright.chromium.executable_path
-    names = filter(None, (os.environ.get("QRR_CHROMIUM"), *there, own))
-    return next((name for name in names if Path(name).exists()), None)
-
-
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """(address, folder) of a JupyterLab that serves a copy of the course, so that
@@ -58,25 +51,10 @@ def lab(tmp_path_factory):
         "JUPYTER_DATA_DIR": str(home / "data"),
         "JUPYTER_CONFIG_DIR": str(home / "config"),
     }
+    SHOTS.mkdir(parents=True, exist_ok=True)
     server, address = rehearsal.start_lab(folder, environment, [], TOKEN)
     yield address, folder
     rehearsal.stop(server)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    missing = "Playwright is not installed"
-    sync_api = pytest.importorskip("playwright.sync_api", reason=missing)
-    with sync_api.sync_playwright() as playwright:
-        path = chromium(playwright)
-        if path is None:
-            ours = "python -m playwright install chromium"
-            pytest.skip(f"no Chromium: apt-get install chromium, or {ours}")
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        options = ["--no-sandbox", "--disable-gpu"]
-        instance = playwright.chromium.launch(executable_path=path, args=options)
-        yield instance
-        instance.close()
 
 
 @pytest.fixture

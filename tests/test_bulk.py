@@ -4,6 +4,7 @@ one process makes.
 
 from __future__ import annotations
 
+import argparse
 import functools
 import json
 import os
@@ -271,6 +272,50 @@ def test_without_ray_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(EngineError, match=r'ray is not installed.*"\.\[cluster\]"'):
         bulk.on_ray([{}], (), None, None)
+
+
+class Pretended:
+    """A worker of Ray in this process: doubles numbers, refuses 13."""
+
+    def __init__(self, log: list):
+        self.do, self.log = self, log
+
+    def remote(self, number: int) -> tuple:
+        self.log.append(number)
+        return self, number
+
+
+def test_groups_are_read_as_workers_are_free(monkeypatch):
+    """Ray's pool, with workers in this process: at most one group waits."""
+    ray = pytest.importorskip("ray")
+    log, read, killed = [], [], []
+
+    def answer(future):
+        if future[1] == 13:
+            raise RuntimeError("ValueError: unlucky")
+        return 2 * future[1]
+
+    def groups(numbers):
+        for number in numbers:
+            read.append(number)
+            assert len(read) <= len(log) + 1
+            yield number
+
+    workers = {"is_initialized": lambda: True, "kill": killed.append}
+    workers["cluster_resources"] = lambda: {"CPU": 2.0}
+    workers["remote"] = lambda **_: (
+        lambda kind: argparse.Namespace(remote=lambda *_: Pretended(log))
+    )
+    workers["wait"] = lambda futures, **_: (futures[-1:], futures[:-1])
+    for name, value in (workers | {"get": answer}).items():
+        monkeypatch.setattr(ray, name, value)
+    assert sorted(bulk.on_ray(groups(range(9)), (), None, None)) == [*range(0, 18, 2)]
+    assert sorted(log) == [*range(9)] and len(killed) == 2
+    assert bulk.on_ray(groups([]), (), 1, None) == [] and len(killed) == 3
+    read.clear(), log.clear()
+    with pytest.raises(EngineError, match="unlucky.*run it again"):
+        bulk.on_ray(groups([1, 13, 2]), (), 1, None)
+    assert len(killed) == 4
 
 
 # with Ray, in processes of their own

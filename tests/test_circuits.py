@@ -27,7 +27,7 @@ from qrr_lib.encode.formulas import (
     overlap,
     reduced_bloch_vectors,
 )
-from qrr_lib.files import data_dir
+from qrr_lib.files import data_dir, project_dir
 
 BACKENDS = ["torch", "qiskit", "pennylane", "lightning"]
 PROPERTY = settings(deadline=None, max_examples=25, derandomize=True)
@@ -342,6 +342,30 @@ def test_a_gradient_written_by_hand_gains_what_its_text_says():
     for name in kept:
         most = max(case[name] for case in cases)
         assert most >= 1.5 and f"{most:.1f} times" in gradients.__doc__, name
+
+
+def test_the_readme_says_who_won_the_stored_race():
+    """data/results/states.json: whole, below the machine's ceiling, and as told."""
+    run = json.loads((data_dir() / "results" / "states.json").read_text("utf-8"))
+    cases = run["cases"]
+    assert all(case["best_peer"] for case in cases), "a peer was missing: an open row"
+    assert all(c["ceiling"]["fraction"] < 1 for c in cases if c["pass"] == "forward")
+    single = [c for c in cases if c["precision"] == "complex64" and not c["trailing"]]
+
+    def leads(sizes, layers, batch):
+        wanted = sizes, layers, (batch,)
+        return [
+            case["ratio_to_best_peer"]["median"]
+            for case in single
+            for shape in [(case["n_qubits"], case["n_layers"], case["batch"])]
+            if all(value in values for value, values in zip(shape, wanted))
+        ]
+
+    small, large = leads((1, 2), (1, 2), 1000), leads((4, 8), (2,), 10_000)
+    page = (project_dir() / "docs" / "library.md").read_text(encoding="utf-8")
+    page = " ".join(page.split())
+    assert f"by up to {1 / min(small):.1f} times" in page
+    assert f"by {min(large):.1f} to {max(large):.1f} times" in page
 
 
 # similarities

@@ -19,6 +19,7 @@ import nbformat
 import pytest
 import rehearsal
 import slides
+import website
 
 import notebooks
 from qrr_lib.course import machine
@@ -78,6 +79,25 @@ def test_reset_restores_and_keeps_the_learners_copies(course, kind):
     assert reset("05", exercise=True, root=course) == (exercise, kept)
     assert exercise.read_text() == "original exercises/05_faiss\n"
     assert lesson.read_bytes() == original
+
+
+@pytest.mark.parametrize("way", ["cloned", "put under git"])
+def test_reset_finds_the_original_after_the_learner_committed(course, way, tmp_path):
+    root = course
+    if way == "cloned":
+        root = tmp_path / "clone"
+        command = ["git", "clone", "-q", str(course), str(root)]
+        subprocess.run(command, check=True, capture_output=True)
+    lesson = root / "notebooks" / "05_faiss.ipynb"
+    original = lesson.read_bytes()
+    author = ["-c", "user.name=me", "-c", "user.email=x@example.org"]
+    for answer in ("mine", "mine again"):
+        lesson.write_text(answer)
+        for words in (["add", "notebooks"], [*author, "commit", "-qm", answer]):
+            subprocess.run(["git", *words], cwd=root, check=True, capture_output=True)
+    kept = lesson.with_name("05_faiss.mine-1.ipynb")
+    assert reset("05", root=root) == (lesson, kept)
+    assert lesson.read_bytes() == original and kept.read_text() == "mine again"
 
 
 def test_check_can_be_pasted_into_a_report(monkeypatch, tmp_path):
@@ -166,7 +186,7 @@ def test_check_is_content_where_everything_is_in_place(monkeypatch, tmp_path):
     (tmp_path / spec.name).mkdir()
     (tmp_path / spec.name / spec.weights).write_bytes(b"")
     monkeypatch.setenv("QRR_MODEL_DIR", str(tmp_path))
-    monkeypatch.setattr(type(spec), "is_in", lambda spec, folder: True)
+    monkeypatch.setattr(type(spec), "fault_in", lambda spec, folder: "")
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "1.0")
     for line in wishes():
         assert re.match(r"\[ OK \] lessons? 1", str(line)) and "->" not in str(line)
@@ -234,11 +254,9 @@ def test_slides_hold_every_cell_of_a_lesson_once():
         assert first.cell_type == "markdown" and first.source.startswith("#")
 
 
-def test_pages_and_slides_ask_no_other_server():
-    page = slides.page_html(LESSONS[0])
-    for text in (page, slides.slides_html(LESSONS[0])):
-        assert not re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="https?:', text)
-    assert 'href="01_embeddings.html"' in page
+def test_slides_ask_no_other_server():
+    text = slides.slides_html(LESSONS[0])
+    assert not re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="https?:', text)
 
 
 def first_lesson(repository: str = "", line: str = ""):
@@ -272,7 +290,7 @@ def shown_by_a_browser(page: Path) -> str:
 @pytest.fixture
 def drawn_lesson(tmp_path):
     """A lesson with a drawing, formulas and a check, beside mathjax/."""
-    pytest.importorskip("jupyter_server_mathjax", reason="needs the extra [classroom]")
+    pytest.importorskip("jupyter_server_mathjax", reason="needs the extra [site]")
     text = r"# T" + "\n\n![A wide arc](figures/arc.svg) $\\langle a|b\\rangle$\n\n"
     text += r"$$\begin{pmatrix} 1 & 0 \\ 0 & 1 \end{pmatrix}$$"
     check = nbformat.v4.new_code_cell("assert True", metadata={"tags": ["check"]})
@@ -288,12 +306,11 @@ def drawn_lesson(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("make", [slides.page_html, slides.slides_html])
-def test_pages_hold_drawings_formulas_and_collapsed_checks(make, drawn_lesson):
+def test_slides_hold_drawings_formulas_and_collapsed_checks(drawn_lesson):
     """One file with its pictures; MathJax lies beside it, no address is asked for it,
     and what it is told to load is there.
     """
-    text = make(drawn_lesson)
+    text = slides.slides_html(drawn_lesson)
     assert '<img alt="A wide arc" src="data:image/svg+xml;base64,' in text
     assert r"$\langle a|b\rangle$" in text and "begin{pmatrix}" in text
     assert text.count("<details><summary>Check") == 1
@@ -305,17 +322,11 @@ def test_pages_hold_drawings_formulas_and_collapsed_checks(make, drawn_lesson):
     assert list((folder / "fonts" / "HTML-CSS" / "STIX-Web").rglob("*.woff"))
 
 
-def test_a_solutions_page_finds_mathjax_one_folder_further_up():
-    text = slides.page_html(notebooks.solutions()[0])
-    assert 'src="../../mathjax/MathJax.js' in text and "<summary>Check" not in text
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [slides.page_html, slides.slides_html])
-def test_formulas_are_set_without_a_network(make, drawn_lesson):
-    page = drawn_lesson.parents[1] / "pages" / "t.html"
+def test_formulas_are_set_without_a_network(drawn_lesson):
+    page = drawn_lesson.parents[1] / "slides" / "t.html"
     page.parent.mkdir()
-    page.write_text(make(drawn_lesson), encoding="utf-8")
+    page.write_text(slides.slides_html(drawn_lesson), encoding="utf-8")
     shown = shown_by_a_browser(page)
     assert shown.count('class="MathJax"') == 2 and 'class="MathJax_Error' not in shown
     assert "<mtable" in shown, "for screen readers, as MathML"
@@ -323,11 +334,11 @@ def test_formulas_are_set_without_a_network(make, drawn_lesson):
 
 def test_without_the_package_it_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(SystemExit, match=r"\[classroom\]"):
+    with pytest.raises(SystemExit, match=r"\[site\]"):
         slides.copy_mathjax(tmp_path)
 
 
-def test_pages_and_slides_leave_out_what_needs_a_network(tmp_path):
+def test_slides_leave_out_what_needs_a_network(tmp_path):
     path = tmp_path / LESSONS[0].name
     notebooks.write(first_lesson("a/b", badges.line("a/b", "main")), path)
     plain = [cell.source for cell in first_lesson().cells]
@@ -437,12 +448,12 @@ def test_badges_change_every_lesson_once(monkeypatch, tmp_path, capsys):
 def test_the_class_folder_holds_slides_and_says_what_a_machine_needs(
     monkeypatch, tmp_path
 ):
-    """Built without wheels, models and pages, which take minutes: the slow tier builds
+    """Built without wheels, models and site, which take minutes: the slow tier builds
     them.
     """
     for name in ("copy_course", "copy_models", "collect_wheels"):
         monkeypatch.setattr(classroom, name, lambda *words: None)
-    monkeypatch.setattr(slides, "write_pages", lambda *words: None)
+    monkeypatch.setattr(website, "build", lambda *words: None)
     monkeypatch.setattr(slides, "copy_mathjax", lambda *words: None)
     monkeypatch.setattr(slides, "lessons", lambda: LESSONS[:1])
     folder = classroom.build(tmp_path / "class")
@@ -492,9 +503,9 @@ def test_a_class_without_network(tmp_path):
         index = os.environ.get("TORCH_INDEX")
         folder = classroom.build(tmp_path.resolve() / "class", index)
     assert (folder / "INSTALL.html").is_file()
-    for place in ("pages", "pages/solutions", "slides"):
+    for place in ("site/notebooks", "site/notebooks/solutions", "slides"):
         made = {path.stem for path in (folder / place).glob("*.html")}
-        assert made == {path.stem for path in LESSONS}, place
+        assert made >= {path.stem for path in LESSONS}, place
     home = tmp_path.resolve() / "home"
     home.mkdir()
     environment = {"HOME": str(home), "PATH": os.environ["PATH"]}

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from qrr_lib import TextEmbedder, evaluate, load_collection
+from qrr_lib.checks import check_ids
 from qrr_lib.embed.cache import EmbeddingCache, text_key
-from qrr_lib.embed.collection import check_ids
 from qrr_lib.embed.models import EMBEDDING_MODELS, MODELS, WEIGHTS
 from qrr_lib.rank.metrics import relevant
 
@@ -187,12 +187,15 @@ def broken(file, line):
 
 CORPUS, QRELS = "corpus.jsonl", "qrels/test.tsv"
 REFUSALS = {
-    "no JSON": (broken(CORPUS, "{not json"), "corpus.jsonl, line 3: not a JSON object"),
-    "a list": (broken(CORPUS, "[1]"), "line 3: not a JSON object with an '_id'"),
-    "no id": (broken(CORPUS, '{"text": "x"}'), "line 3: not a JSON object with an"),
-    "bytes": (broken(CORPUS, b'{"_id": "\xff"}'), "line 3: not a JSON object"),
-    "empty id": (broken(CORPUS, '{"_id": ""}'), "line 3: ids must be non-empty"),
-    "number": (broken(CORPUS, '{"_id": 7}'), "non-empty strings, this is 7"),
+    "no JSON": (broken(CORPUS, "{not json"), "corpus.jsonl, line 3: it is no JSON"),
+    "a list": (broken(CORPUS, "[1]"), "line 3: it is no object with fields"),
+    "no id": (
+        broken(CORPUS, '{"text": "x"}'),
+        "line 3: the field .id. must",
+    ),
+    "bytes": (broken(CORPUS, b'{"_id": "\xff"}'), "line 3: it is not UTF-8"),
+    "empty id": (broken(CORPUS, '{"_id": ""}'), "line 3: the field '_id' is empty"),
+    "number": (broken(CORPUS, '{"_id": 7.5}'), "'_id' must be text, not 7.5"),
     "title": (broken(CORPUS, '{"_id": "c", "title": 5}'), "'title' must be text"),
     "no text": (broken("queries.jsonl", '{"_id": "r"}'), "line 2: the field 'text'"),
     "twice": (broken(CORPUS, '{"_id": "a"}'), "line 3: the id 'a' occurs twice"),
@@ -201,7 +204,10 @@ REFUSALS = {
     "no grade": (broken(QRELS, "q\ta\thigh"), "line 3: expected query"),
     "split": (lambda f: load_collection(f).split("dev"), "no split 'dev'; it has test"),
     "blank id": (lambda f: check_ids(["a", " "]), "non-empty strings, not ' '"),
-    "two ids": (lambda f: check_ids("ab", "bc", "written"), "nothing was written: b"),
+    "two ids": (
+        lambda f: check_ids(["a", "b"], "bc", "written"),
+        "nothing was written: b",
+    ),
     "absent": (lambda f: load_collection("absent"), "QRR_COLLECTIONS_DIR"),
 }
 

@@ -100,7 +100,9 @@ def test_nothing_to_embed(fresh):
 
 
 def test_odd_characters(fresh):
-    assert fresh().encode(["naïve 量子 \U0001f9ea", "\ud800 alone"]).shape == (2, 384)
+    assert fresh().encode(["naïve 量子 \U0001f9ea", "\x00 \ufffd"]).shape == (2, 384)
+    with pytest.raises(ValueError, match="text 1 holds half a character"):
+        fresh().encode(["fine", "\ud800 alone"])
 
 
 def test_a_damaged_file_is_rebuilt_and_said_once(fresh, capsys):

@@ -20,9 +20,10 @@ import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "qrr_lib"
-BASE = ("files", "lazy", "checks", "tables")
+BASE = ("files", "arrays", "lazy", "checks", "tables")
 MAY_IMPORT = {  # stage: what it stands on, beside the parts of `BASE`
     "files": [],
+    "arrays": [],
     "lazy": [],
     "checks": [],
     "tables": [],
@@ -37,26 +38,27 @@ MAY_IMPORT = {  # stage: what it stands on, beside the parts of `BASE`
 }
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 SIZES = {
-    "files": 80,
-    "lazy": 24,
-    "checks": 41,
-    "tables": 119,
-    "embed": 658,
-    "encode": 1171,
-    "rank": 1546,
-    "learn": 804,
-    "shots": 404,
-    "engine": 1653,
-    "serve": 1195,
-    "course": 1570,
-    "the spine (embed, encode, rank)": 3375,
-    "the whole library": 9292,
-    "tests": 13447,
-    "tools": 8997,
-    "longest file of the library, docstrings counted": 246,
-    "longest function of the library": 33,
+    "arrays": 70,
+    "files": 144,
+    "lazy": 25,
+    "checks": 134,
+    "tables": 138,
+    "embed": 1117,
+    "encode": 1176,
+    "rank": 1592,
+    "learn": 808,
+    "shots": 352,
+    "engine": 1556,
+    "serve": 1739,
+    "course": 1492,
+    "the spine (embed, encode, rank)": 3885,
+    "the whole library": 10369,
+    "tests": 16403,
+    "tools": 10049,
+    "longest file of the library, docstrings counted": 241,
+    "longest function of the library": 39,
     "functions over 40 lines": 0,
-    "private names in lessons and solutions": 6,
+    "private names in lessons and solutions": 0,
     "marks that silence the linter": 0,
 }
 

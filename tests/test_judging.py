@@ -11,7 +11,8 @@ import pytest
 
 from qrr_lib.course import Judging
 from qrr_lib.course.judgements import write_judged
-from qrr_lib.embed.collection import Document, read_qrels, read_queries
+from qrr_lib.embed.collection import Document, read_queries
+from qrr_lib.embed.qrels import read_qrels
 from qrr_lib.rank.mix import Candidates
 
 QUERIES = [f"question {i}" for i in range(6)]

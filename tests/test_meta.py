@@ -228,7 +228,8 @@ def test_every_lesson_is_on_the_maps():
     welcome = "\n".join(cell.source for cell in cells(LESSONS[0], "markdown"))
     for path in LESSONS:
         number = path.name[:2]
-        assert f"(notebooks/{path.name})" in readme, f"README does not link {path.name}"
+        target = f"[{number}]: notebooks/{path.name}"
+        assert target in readme, f"README does not link {path.name}"
         assert re.search(rf"^\| \[?{number} ", welcome, re.MULTILINE), (
             f"the map in lesson 00 leaves out {number}"
         )

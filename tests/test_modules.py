@@ -32,6 +32,7 @@ from qrr_lib import (
     evaluate,
     load_collection,
 )
+from qrr_lib.arrays import read_tensors
 from qrr_lib.encode import (
     EquatorialHead,
     QubitStates,
@@ -39,7 +40,6 @@ from qrr_lib.encode import (
     course_head,
     local_fidelity,
 )
-from qrr_lib.files import read_tensors
 from qrr_lib.rank.maxsim import max_sim
 from qrr_lib.rank.states import States
 

@@ -106,16 +106,25 @@ def test_links_inside_the_repository_resolve(path):
                 )
 
 
-def test_links_in_the_readme_resolve():
-    for target in re.findall(
-        r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")
-    ):
-        assert target.startswith("http") or (ROOT / target).exists(), target
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_links_in_the_front_pages_resolve(page):
+    text = page.read_text(encoding="utf-8")
+    inline = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)
+    for target in inline + re.findall(r"(?m)^\[\w+\]: (\S+)$", text):
+        assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_the_readme_fits_its_page():
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 150 and max(map(len, lines)) <= 100
 
 
 def test_measured_cost_of_every_lesson_is_within_the_limits():
     """90 seconds and 1.2 GB (with a language model 1.6) on two cores, as measured by
-    `make measure`; README shows the same numbers.
+    `make measure`; docs/costs.md shows the same numbers.
     """
     results = json.loads(
         (ROOT / "data" / "results" / "lessons.json").read_text(encoding="utf-8")
@@ -128,9 +137,9 @@ def test_measured_cost_of_every_lesson_is_within_the_limits():
                 model,
                 row,
             )
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "costs.md").read_text(encoding="utf-8")
     for line in notebooks.table(results):
-        assert line in readme, "the table in README.md is stale: run make measure"
+        assert line in page, "the table in docs/costs.md is stale: run make measure"
 
 
 def memory_limit(name: str) -> float:

@@ -5,6 +5,7 @@ versions, no stray addresses.
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -14,6 +15,7 @@ from pathlib import Path
 import environments
 import pytest
 
+import qrr_lib
 from qrr_lib.course import cli
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -219,3 +221,73 @@ def test_demo_prints_a_ranking_and_what_each_mode_is_worth():
     named = r"(?m)^  (\d\.\d{3})  (cosine|one state per token|one state per text|words)"
     values = {name: float(value) for value, name in re.findall(named, done.stdout)}
     assert len(values) == 4 and values["one state per token"] > values["cosine"] > 0.2
+    met = re.search(r"(?m)^In the first passage, (.*)\.$", done.stdout)[1]
+    assert {"extra met extra", "state met state", "weight met weight"} <= set(
+        met.split(", ")
+    )
+    ends = [line.split("#")[0].split()[:2] for line in done.stdout.splitlines()[-3:]]
+    assert ends == [["make", "lab"], ["qrr", "search"], ["qrr", "index"]]
+
+
+def test_the_picture_on_the_front_pages_is_what_the_demo_says():
+    from drawings.hero import AFTER, BEFORE, QUERY
+
+    from qrr_lib.course import commands
+
+    assert cli.QUERY == QUERY
+    collection, embedder = qrr_lib.load_collection("course"), qrr_lib.TextEmbedder()
+    if embedder.name != "all-mpnet-base-v2":
+        pytest.skip("the picture shows the default model; this is light mode")
+
+    def places(mode: str, alpha, ranks) -> dict[int, str]:
+        made = commands._reranker(collection, embedder, mode, alpha)
+        found = made.search(QUERY, k=max(ranks))
+        return {r: collection.docs[found[r - 1].doc_id].title for r in ranks}
+
+    assert places("untrained", 1.0, BEFORE) == BEFORE
+    assert places("hybrid", None, AFTER) == AFTER
+
+
+def test_qrr_alone_says_what_it_can_do(capsys):
+    assert cli.main([]) == 0
+    said = capsys.readouterr().out
+    assert all(command in said for command in ("demo", "search", "index", "serve"))
+
+
+FRONT = ("README.md", "docs/start.md", "docs/documents.md")
+EXAMPLES = {"PATH…": "a", "ID…": "a", '"…"': "a", "FILE": "a", "INDEX": "a"}
+
+
+def said_commands() -> list[str]:
+    """Commands of the front pages: lines of their blocks, and what stands in code."""
+    lines = []
+    for page in FRONT:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for block in re.findall(r"(?ms)^ *```(?:bash|bat|console)\n(.*?)^ *```", text):
+            lines += [line.strip().removeprefix("$ ") for line in block.splitlines()]
+        prose = re.sub(r"(?ms)^ *```.*?^ *```", "", text)
+        lines += re.findall(r"`((?:make|qrr|[A-Z_]+=\S+ make) [^`\n]+)`", prose)
+    kinds = r"(?:[A-Z_]+=\S+ )?(make|qrr|pip install|uv pip install)\b"
+    return sorted({line.split("  #")[0] for line in lines if re.match(kinds, line)})
+
+
+@pytest.mark.parametrize("said", said_commands())
+def test_commands_of_the_front_pages_exist(said):
+    """Targets of make, commands and options of qrr, extras of pip. What they do is run
+    by tests of their own.
+    """
+    for name, example in EXAMPLES.items():
+        said = said.replace(name, example)
+    words = shlex.split(re.sub(r"^[A-Z_]+=\S+ ", "", said))
+    if words[0] == "make":
+        makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+        assert re.search(rf"(?m)^{words[1]}:", makefile)
+    elif words[0] == "qrr" and len(words) == 2:  # a name in a sentence
+        assert words[1] in {run.__name__ for run in cli.COMMANDS}
+    elif words[0] == "qrr":
+        assert cli.parser().parse_args(words[1:]).run
+    else:
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+        extras = project["project"]["optional-dependencies"]
+        for asked in re.findall(r"\[([\w,]+)\]", said):
+            assert set(asked.split(",")) <= set(extras)

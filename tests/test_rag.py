@@ -301,7 +301,7 @@ def test_a_served_model_is_asked_first(monkeypatch):
     rules, question = (message["content"] for message in body["messages"])
     assert rules == passages.SYSTEM and "[1] Two and two make four." in question
     monkeypatch.delenv("QRR_LLM_KEY")
-    with pytest.raises(httpx.HTTPStatusError, match="401"):
+    with pytest.raises(ConnectionError, match="401"):
         generator(*asked)
     server.shutdown()
 
@@ -335,14 +335,14 @@ def test_a_key_follows_no_redirect_and_no_answer_is_endless(monkeypatch):
     monkeypatch.setenv("QRR_LLM_KEY", "secret")
     monkeypatch.setenv("no_proxy", "*")
     url = f"http://127.0.0.1:{server.server_port}"
-    with pytest.raises(httpx.HTTPStatusError, match="307"):
+    with pytest.raises(ConnectionError, match="307"):
         generators.ServedModel(f"{url}/there")("a?", [])
     assert [path for path, _ in Trap.seen] == ["/there/chat/completions"]
-    with pytest.raises(ValueError, match="longer than 1,000,000 bytes"):
+    with pytest.raises(ConnectionError, match="longer than 1,000,000 bytes"):
         generators.ServedModel(f"{url}/endless")("a?", [])
-    with pytest.raises(ValueError, match="or than 0.001 s"):
+    with pytest.raises(ConnectionError, match="or than 0.001 s"):
         generators.ServedModel(f"{url}/endless", timeout=0.001)("a?", [])
-    with pytest.raises(ValueError, match="no chat completion: is QRR_LLM_URL right"):
+    with pytest.raises(ConnectionError, match="no chat completion"):
         generators.ServedModel(f"{url}/empty")("a?", [])
     server.shutdown()
 

@@ -57,7 +57,7 @@ REFUSALS = {
     "k of 2.5": (lambda r: r.search("bread", k=2.5), "k must be a whole number"),
     "an id again": (lambda r: r.index({"x": "rye", "d0": "rye"}), "duplicate ids.*d0"),
     "an id of 7": (lambda r: r.index({7: "bread"}), "non-empty strings, not 7"),
-    "blank text": (lambda r: r.index({"a": "rye", "b": " "}), "text 1 is empty"),
+    "blank text": (lambda r: r.index({"a": "rye", "b": " "}), "document 'b' is empty"),
     "no texts": (lambda r: r.index({}), "no texts"),
     "unknown document": (lambda r: r.states_of("nope"), "no document 'nope'"),
     "nothing to explain": (lambda r: r.explain("rye", "d0"), "use Scorer.per='token'"),

@@ -252,7 +252,7 @@ BAD_ROWS = {
             4: "'id' must be text, not True",
             5: "'text' must be text, not 5",
             6: "empty",
-            7: "surrogate",
+            7: "half a character",
             8: "not UTF-8.*line 8",
             10: "'id' must be text, not None",
             11: r"'a' stands in .*t\.jsonl \(line 1\), too",

@@ -19,7 +19,8 @@ from qrr_lib import (
     TextEmbedder,
     load_collection,
 )
-from qrr_lib.embed.embedder import EncodedText, check_texts
+from qrr_lib.checks import checked_texts
+from qrr_lib.embed.embedder import EncodedText
 from qrr_lib.encode.angles import fingerprint
 from qrr_lib.encode.codes import codes_to_angles
 from qrr_lib.encode.formulas import bloch_vectors, local_fidelity, log_fidelity
@@ -49,7 +50,7 @@ class ToyTokens:
 
     def encode_with_tokens(self, texts, batch_size=32, progress=False):
         encoded = []
-        for text in check_texts(texts):
+        for text in checked_texts(texts):
             words = [w for w in text.lower().split() if w != "?"][:8]
             own = np.array(
                 [

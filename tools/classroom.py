@@ -3,11 +3,11 @@ by one command.
 
     python tools/classroom.py                          # build/classroom/
     python tools/classroom.py --zip                    # and build/classroom.zip
-    # on Linux: PyTorch's CPU index, see README
+    # on Linux: PyTorch's CPU index, see docs/start.md
     python tools/classroom.py --torch-index ADDRESS
 
 The folder holds wheels for *this* platform and this Python version, the models, the
-course itself, every lesson and solution as a web page, slides of every lesson, and
+course itself, its web site, slides of every lesson, and
 `install.py`. Build it once for each kind of machine in the room.
 """
 
@@ -24,6 +24,7 @@ import zipfile
 from pathlib import Path
 
 import slides
+import website
 
 from notebooks import EXERCISES, ROOT, lessons
 
@@ -89,7 +90,7 @@ def extras() -> list[str]:
     return [
         name
         for name in project.get("optional-dependencies", {})
-        if name not in ("test", "browser", "classroom", "cluster")
+        if name not in ("test", "browser", "site", "cluster")
     ]
 
 
@@ -137,10 +138,6 @@ def install_page(sizes: dict[str, int]) -> str:
     version = ".".join(platform.python_version_tuple()[:2])
     machine = f"{platform.system()} on {platform.machine()}"
     python = "py -" + version if platform.system() == "Windows" else f"python{version}"
-    listed = "\n".join(
-        f'<li><a href="pages/{p.stem}.html">{p.stem.replace("_", " ")}</a></li>'
-        for p in lessons()
-    )
     held = "\n".join(
         f'<tr><th scope="row">{name}</th><td>{size / 1e6:,.0f} MB</td></tr>'
         for name, size in sizes.items()
@@ -167,9 +164,7 @@ into your cache and checks the machine. This takes some minutes.</li>
 </ol>
 <p>If a line of the check says FAIL, it also says what to do. Show the whole output to your teacher.</p>
 <h2>Read without installing</h2>
-<ul>
-{listed}
-</ul>
+<p><a href="site/index.html">The course as a web site</a>: every lesson with its outputs, solutions, glossary, search.</p>
 <h2>What is in the folder</h2>
 <table><thead><tr><th scope="col">part</th><th scope="col">size</th></tr></thead><tbody>
 {held}
@@ -192,9 +187,9 @@ def build(
             )
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    print("course, pages and slides", flush=True)
+    print("course, site and slides", flush=True)
     copy_course(folder / "course")
-    slides.write_pages(folder / "pages")
+    website.build(folder / "site")
     slides.write_slides(folder / "slides")
     slides.copy_mathjax(folder)
     print("models", flush=True)

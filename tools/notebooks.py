@@ -5,7 +5,7 @@
     python tools/notebooks.py run 03 06
     # write notebooks/exercises/ from notebooks/solutions/
     python tools/notebooks.py exercises
-    # run every lesson, write data/results/lessons.json and the table in README.md
+    # run every lesson, write data/results/lessons.json and the table in docs/costs.md
     python tools/notebooks.py measure
 
 In a solution notebook a cell tagged `exercise` holds the learner's function; what
@@ -240,7 +240,7 @@ def measure_one(path: Path) -> dict:
 
 
 def measure() -> None:
-    """Measure every lesson in both models and write the results and README's table."""
+    """Measure every lesson in both models and write the results and the table."""
     results = {
         "about": "make measure (python tools/notebooks.py measure): wall seconds, and "
         "peak resident memory of the kernel's processes",
@@ -271,7 +271,7 @@ def table(lessons: dict) -> list[str]:
     for name, row in lessons.items():
         full, light = row["all-mpnet-base-v2"], row["all-MiniLM-L6-v2"]
         lines.append(
-            f"| [{name}](notebooks/{name}.ipynb) | {full['seconds']:.0f} | "
+            f"| [{name}](../notebooks/{name}.ipynb) | {full['seconds']:.0f} | "
             f"{full['peak_gb']:.2f} GB "
             f"| {light['seconds']:.0f} | {light['peak_gb']:.2f} GB |"
         )
@@ -279,17 +279,17 @@ def table(lessons: dict) -> list[str]:
 
 
 def write_table(lessons: dict) -> None:
-    """Put the table between its markers in README.md."""
+    """Put the table between its markers in docs/costs.md."""
     lines = table(lessons)
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
+    page = ROOT / "docs" / "costs.md"
+    text = page.read_text(encoding="utf-8")
     text = re.sub(
         r"(<!-- measured -->\n).*?(<!-- /measured -->)",
         lambda m: m[1] + "\n".join(lines) + "\n" + m[2],
         text,
         flags=re.DOTALL,
     )
-    readme.write_text(text, encoding="utf-8", newline="\n")
+    page.write_text(text, encoding="utf-8", newline="\n")
 
 
 def main(arguments: list[str]) -> int:

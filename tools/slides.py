@@ -1,11 +1,9 @@
-"""Slides and web pages from the lessons, from their stored outputs: nothing is
+"""Slides from the lessons, from their stored outputs: nothing is
 executed, and the pages need no network (formulas are set by a copy of MathJax beside
 them).
 
     python tools/slides.py 05            # build/slides/05_faiss_retrieval.html
     python tools/slides.py               # slides of every lesson
-    # build/pages/: every lesson and solution as one ordinary web page
-    python tools/slides.py --pages
 
 Slides: right and left arrow keys, space, Home and End; `p` prints them all. A section
 of a lesson becomes one slide for each of its steps (a piece of text and the code under
@@ -24,17 +22,14 @@ from web.export import copy_mathjax, exported, maths
 
 from notebooks import (
     ROOT,
-    SOLUTIONS,
     alternative,
     chosen,
     lessons,
     read,
-    solutions,
     tags,
 )
 
 BUILD = ROOT / "build"
-NO_TEXT = "No description has been provided for this image"
 STYLE = """
 body { margin: 0; font: 20px/1.45 system-ui, sans-serif; color: #1a1a1a; background: #fff; }
 section { visibility: hidden; position: absolute; top: 0; box-sizing: border-box; width: 100%; height: 100vh; overflow: auto; padding: 3vh 6vw 6vh; }
@@ -139,42 +134,6 @@ def slides_html(path: Path) -> str:
     )
 
 
-def page_html(path: Path) -> str:
-    """One self-contained page of a lesson or solution, with links between lessons kept
-    inside the folder of pages.
-    """
-    notebook = described(path)
-    text = exported(notebook, path, "lab")
-    for cell in notebook.cells:  # the lab template leaves the alternatives out
-        for output in cell.get("outputs", []):
-            if "image/png" in output.get("data", {}):
-                said = html.escape(alternative(output) or "see the text below")
-                text = text.replace(f'alt="{NO_TEXT}"', f'alt="{said}"', 1)
-    text = re.sub(
-        r'href="([^":#]+)\.ipynb(#[^"]*)?"',
-        lambda m: f'href="{m[1]}.html{m[2] or ""}"',
-        text,
-    )
-    text = re.sub(r'<script[^>]*src="(http[^"]*)?"[^>]*>\s*</script>', "", text)
-    up = "../../" if path.parent == SOLUTIONS else "../"
-    text = text.replace("</head>", f"{maths(up)}</head>", 1)
-    return text.replace('<html lang="">', '<html lang="en">')
-
-
-def write_pages(folder: Path) -> list[Path]:
-    """Write every lesson and solution as a page below `folder`; returns the files.
-
-    They look for `mathjax/` beside that folder.
-    """
-    made = []
-    for path in lessons() + solutions():
-        target = folder / path.relative_to(ROOT / "notebooks").with_suffix(".html")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(page_html(path), encoding="utf-8", newline="\n")
-        made.append(target)
-    return made
-
-
 def write_slides(folder: Path, paths: list[Path] | None = None) -> list[Path]:
     """Write the slides of some lessons (None: all) into `folder`; returns the files.
 
@@ -189,24 +148,13 @@ def write_slides(folder: Path, paths: list[Path] | None = None) -> list[Path]:
 
 
 def main(arguments: list[str]) -> int:
-    """Write slides (of the lessons named, or all), or pages."""
+    """Write slides of the lessons named, or of all."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("lessons", nargs="*", help="numbers of lessons (default: all)")
-    parser.add_argument(
-        "--pages",
-        action="store_true",
-        help="ordinary web pages of every lesson and solution instead",
-    )
     args = parser.parse_args(arguments)
     copy_mathjax(BUILD)
-    if args.pages:
-        print(
-            f"{len(write_pages(BUILD / 'pages'))} pages in "
-            f"{BUILD.relative_to(ROOT) / 'pages'}"
-        )
-        return 0
     for path in write_slides(BUILD / "slides", chosen(lessons(), args.lessons)):
         print(path.relative_to(ROOT))
     return 0

@@ -1,9 +1,20 @@
 """The `qrr` command: what can be asked. What each command does is in `commands`."""
 
 import argparse
+import os
 import sys
 
 from qrr_lib.course import commands, engine_commands
+from qrr_lib.files import say
+
+
+def port(text: str) -> int:
+    """A port to listen on; argparse says what is wrong with another one."""
+    number = int(text)
+    if not 0 < number < 2**16:
+        raise argparse.ArgumentTypeError(f"{text} is no port: take 1 to 65535")
+    return number
+
 
 SEARCHING = {
     "--mode": {"choices": list(commands.MODES), "default": commands.USUAL_MODE},
@@ -11,9 +22,9 @@ SEARCHING = {
     "-k": {"type": int, "default": 8},
     "--backend": {"default": "torch"},
 }
-QUESTION = "Why does a ranking by inner product favour long vectors?"
+QUERY = "extra state for each weight"  # the picture on the front pages
 COMMANDS = {  # what a command does: its arguments
-    commands.demo: {"query": {"nargs": "?", "default": QUESTION}, **SEARCHING},
+    commands.demo: {"query": {"nargs": "?", "default": QUERY}, **SEARCHING},
     commands.search: {
         "query": {},
         **SEARCHING,
@@ -53,9 +64,10 @@ COMMANDS = {  # what a command does: its arguments
     commands.models: {"name": {"nargs": "?"}},
     commands.reset: {"lesson": {}, "--exercise": {"action": "store_true"}},
     commands.audit: {"collection": {"nargs": "?", "default": "course"}},
+    commands.export: {"--edge": {"required": True, "metavar": "FOLDER"}},
     commands.serve: {
         "--host": {"default": "127.0.0.1"},
-        "--port": {"type": int, "default": 8000},
+        "--port": {"type": port, "default": 8000},
         "--index": {},
     },
 }
@@ -86,6 +98,7 @@ HELP = {
     "--qrels": "judgements in BEIR's layout: query, document, grade, tabs between",
     "--queries": "queries.jsonl (default: the one beside or above the judgements)",
     "--workers": "default: one for each graphics card, or else for each core",
+    "--edge": "a new folder, for machines with NumPy, onnxruntime and tokenizers",
     "--address": "of a running Ray cluster (default: start one here)",
 }
 
@@ -97,9 +110,14 @@ def main(argv: list[str] | None = None) -> int:
     """
     args = parser().parse_args(argv)
     try:
-        return args.run(args)
+        code = args.run(args)
+        sys.stdout.flush()  # a full disk is said here, not when Python ends
+        return code
+    except BrokenPipeError:  # `qrr … | head` has read enough
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")
+        return 141
     except (ValueError, OSError) as error:
-        print(f"qrr: {error}", file=sys.stderr)
+        say(f"qrr: {error}")
         return 2
     except KeyboardInterrupt:
         print("qrr: stopped", file=sys.stderr)
@@ -110,7 +128,8 @@ def parser() -> argparse.ArgumentParser:
     """Make the parser of the whole command line."""
     about = "Quantum-inspired semantic reranking: the course's command line"
     made = argparse.ArgumentParser(prog="qrr", description=about)
-    subparsers = made.add_subparsers(dest="command", required=True)
+    made.set_defaults(run=lambda args: made.print_help() or 0)
+    subparsers = made.add_subparsers(dest="command")
     for run, arguments in COMMANDS.items():
         command = subparsers.add_parser(run.__name__, help=run.__doc__)
         command.set_defaults(run=run)

@@ -5,6 +5,7 @@ for when they are used (it imports itself lazily), so that `qrr --help` answers 
 """
 
 import importlib
+import socket
 
 import qrr_lib
 from qrr_lib import course, encode, learn, rank
@@ -23,33 +24,51 @@ MODES = {
 }
 
 USUAL_MODE = "hybrid"
+NEXT = """
+Lesson 06 says why the untrained head changes nothing, 08 why training it on few queries
+does not help, 09 what the token states buy, 10 what that is worth. To go on:
+  make lab                                 # the lessons
+  qrr search "a question of your own"      # the same corpus
+  qrr index some/folder --to my.index      # your own documents"""
 
 
 def demo(args) -> int:
-    """answer one question and score the ranking on the course's test queries"""
+    """answer one query by cosine and by states, say why, and score both on all test
+    queries
+    """
     collection, reranker = _course_reranker(args)
-    print(f"\nQuestion: {printable(args.query)}\n")
-    print(printable(str(reranker.search(args.query, k=args.k))))
+    cosine = _reranker(collection, reranker.embedder, "untrained", 1.0)
+    print(f"\nSomebody types: {printable(args.query)}\n\nBy cosine, one vector a text:")
+    for found in cosine.search(args.query, k=3):
+        print(printable(f"  {found.rank}  {collection.docs[found.doc_id].title}"))
+    ranking = reranker.search(args.query, k=args.k)
+    print(f"\nWith states:\n{printable(str(ranking))}")
     weights = {name: w for name, w in reranker.weights.items() if w}
     mix = " + ".join(f"{weight:g} * {name}" for name, weight in weights.items())
-    print(f"\nscore = {mix}; 'move' counts from the rank among the candidates.\n")
+    print(f"\nscore = {mix}; 'move' counts from the rank among the candidates.")
+    if args.mode in ("tokens", "hybrid"):
+        met = reranker.explain(args.query, ranking[0].doc_id)
+        pairs = [f"{m.query_token} met {m.document_token}" for m in met]
+        print(printable(f"In the first passage, {', '.join(pairs)}."))
+    _score_all(args, collection, reranker, cosine)
+    print(NEXT)
+    return 0
+
+
+def _score_all(args, collection, reranker, cosine) -> None:
+    """Print nDCG@10 of every mode on the test queries."""
     queries, qrels = collection.split("test"), collection.qrels["test"]
-    print(f"nDCG@10 on the course corpus's {len(queries)} test queries:")
+    print(f"\nThat is one query. Mean nDCG@10 on all {len(queries)} test queries:")
     runs = {"words alone (BM25)": rank.bm25_run(collection, queries)}
-    for mode in ("cosine", "untrained", "trained", "tokens", "hybrid"):
-        alpha = 1.0 if mode == "cosine" else None
-        one = reranker  # what answered the question is indexed already
-        if (mode, alpha, "torch") != (args.mode, args.alpha, args.backend):
-            one = _reranker(collection, reranker.embedder, mode, alpha)
-        runs["cosine alone" if alpha else MODES[mode]] = one.run(queries)
+    runs["cosine alone"] = cosine.run(queries)
+    for mode in ("untrained", "trained", "tokens", "hybrid"):
+        one = reranker  # what answered the query is indexed already
+        if (mode, None, "torch") != (args.mode, args.alpha, args.backend):
+            one = _reranker(collection, reranker.embedder, mode)
+        runs[MODES[mode]] = one.run(queries)
     for what, run in runs.items():
         value = qrr_lib.evaluate(run, qrels, ["nDCG@10"])["nDCG@10"]
         print(f"  {value:.3f}  {what}")
-    print(
-        "\nLesson 06 says why the untrained head changes nothing, 08 why training it "
-        "on few queries does not help, 09 what the token states buy."
-    )
-    return 0
 
 
 def search(args) -> int:
@@ -94,10 +113,21 @@ def audit(args) -> int:
     return 0
 
 
+def export(args) -> int:
+    """a folder that reranks without PyTorch: embedder, map, a script (lesson 04)"""
+    from qrr_lib.serve import export_edge
+
+    folder = export_edge(args.edge)
+    size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+    print(f'{folder}: {size:.0f} MB. Try: python rerank.py "a question" lines.txt')
+    return 0
+
+
 def serve(args) -> int:
     """the reranking service over HTTP, with the course corpus (lesson 13) or with an
     index (lesson 14); a token is read from QRR_TOKEN
     """
+    _check_address(args.host, args.port)
     if args.index:
         _needs("serve.index_service", "serve").serve(args.index, args.host, args.port)
     else:
@@ -134,6 +164,16 @@ def _refuse(args, what: str, **defaults) -> None:
     for name, default in defaults.items():
         if getattr(args, name) != default:
             raise ValueError(f"--{name} has no meaning with {what}: leave it out")
+
+
+def _check_address(host: str, port: int) -> None:
+    """OSError, before a model is loaded, where nobody can listen."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        advice = "take another --host or --port"
+        raise OSError(f"{host}, port {port}: {error.strerror}; {advice}") from None
 
 
 def _needs(module: str, extra: str):

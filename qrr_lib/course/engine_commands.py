@@ -10,7 +10,8 @@ import qrr_lib
 from qrr_lib import engine
 from qrr_lib.course.judgements import rankings
 from qrr_lib.course.loading import Loading
-from qrr_lib.embed.collection import read_qrels, read_queries
+from qrr_lib.embed.collection import read_queries
+from qrr_lib.embed.qrels import read_qrels
 from qrr_lib.engine.passages import split_id
 from qrr_lib.engine.readers import find_files
 from qrr_lib.files import printable, say
@@ -41,6 +42,8 @@ def index(args) -> int:
         f"changed, {same} unchanged, {deleted} deleted; {args.to} holds {held}"
     )
     _say_skipped(loading.skipped)
+    if not (loading.seen or loading.skipped or deleted):
+        raise ValueError(f"no documents are in {', '.join(args.paths)}")
     return PARTLY if loading.skipped else 0
 
 

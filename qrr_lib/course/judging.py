@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from qrr_lib.course.judgements import rankings, write_judged
-from qrr_lib.embed.collection import read_qrels, read_queries
+from qrr_lib.embed.collection import read_queries
+from qrr_lib.embed.qrels import read_qrels
 from qrr_lib.learn.comparison import Comparison, compare
 from qrr_lib.rank.metrics import best_first
 

@@ -76,7 +76,7 @@ def without_paths(text: str) -> str:
     places = {
         str(cache_dir()): "<cache folder>",
         str(project_dir()): "<course folder>",
-        str(Path.home()): "~",
+        os.path.expanduser("~"): "~",
     }
     for place in sorted(places, key=len, reverse=True):
         if len(place) > 1:

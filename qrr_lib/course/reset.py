@@ -46,7 +46,8 @@ def reset(
     """
     root = Path(root or project_dir())
     folder = "notebooks/exercises" if exercise else "notebooks"
-    with zipfile.ZipFile(_shipped(root, folder)) as archive:
+    pattern = rf"{folder}/{str(lesson).zfill(2)}_"
+    with zipfile.ZipFile(_shipped(root, folder, pattern)) as archive:
         names = {}
         for name in archive.namelist():
             notebook = re.fullmatch(rf"{folder}/(\d\d)_[^/]*\.ipynb", name)
@@ -68,18 +69,42 @@ def reset(
     return path, kept
 
 
+def _git(root: Path, *words: str) -> str:
+    """What git prints; nothing where it fails."""
+    command = ["git", "-c", f"safe.directory={root}", *words]
+    options = {"capture_output": True, "encoding": "utf-8", "errors": "replace"}
+    return subprocess.run(command, cwd=root, check=False, **options).stdout
+
+
+def _commit(root: Path, pattern: str) -> str:
+    """Where a notebook is as it was shipped, though learners commit their own work: in
+    the course that was cloned, the last commit there by somebody else; in a course that
+    was downloaded and put under git, the first commit.
+    """
+    refs = ("upstream/HEAD", "upstream/main", "origin/HEAD", "origin/main")
+    clones = [ref for ref in refs if _git(root, "rev-parse", "-q", "--verify", ref)]
+    tip = [*clones, "HEAD"][0]
+    log = ["log", "--format=%H %ae", tip, "--", f"{pattern}*.ipynb"]
+    commits = [line.partition(" ") for line in _git(root, *log).splitlines()]
+    first = _git(root, "rev-list", "--max-parents=0", "HEAD").split()
+    if not clones and commits and commits[-1][0] in first:
+        return commits[-1][0]
+    own = _git(root, "config", "user.email").strip()
+    return next((commit for commit, _, author in commits if author != own), tip)
+
+
 def _free_name(path: Path) -> Path:
     names = (path.with_name(f"{path.stem}.mine-{n}.ipynb") for n in itertools.count(1))
     return next(name for name in names if not name.exists())
 
 
-def _shipped(root: Path, folder: str) -> Path | io.BytesIO:
-    """A zip that holds the original notebooks of `folder`: of the last commit if `root`
-    is the top of a git checkout, else the class folder's.
+def _shipped(root: Path, folder: str, pattern: str) -> Path | io.BytesIO:
+    """A zip that holds the original notebooks of `folder`: if `root` is the top of a
+    git checkout, of the commit that `_commit` finds, else the class folder's.
     """
     if (root / ".git").exists() and shutil.which("git"):
-        git = ["git", "-c", f"safe.directory={root}"]
-        command = [*git, "archive", "--format=zip", "HEAD", folder]
+        git = ["git", "-c", f"safe.directory={root}", "archive", "--format=zip"]
+        command = [*git, _commit(root, pattern), folder]
         done = subprocess.run(command, cwd=root, capture_output=True, check=False)
         if done.returncode == 0:
             return io.BytesIO(done.stdout)

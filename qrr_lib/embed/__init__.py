@@ -1,7 +1,8 @@
 """Texts become vectors (lesson 01).
 
-collection: judged texts · models, finder: which weights, and where they come from ·
-embedder, cache: each text is paid for once · int8: the embedder in 8 bits
+rows: tables in files · collection, qrels: judged texts · models, finder, archives:
+which weights, and where they come from · embedder, cache: each text is paid for once ·
+int8: the embedder in 8 bits
 """
 
 from qrr_lib.lazy import lazy_names

@@ -4,13 +4,14 @@ import hashlib
 import sqlite3
 import warnings
 import zlib
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cached_property
 
 import numpy as np
 
+from qrr_lib.arrays import read_arrays
 from qrr_lib.embed.models import ModelSpec
-from qrr_lib.files import cache_dir, data_dir, read_arrays, say
+from qrr_lib.files import cache_dir, data_dir, say
 
 TABLE = "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector, crc)"
 # a row's own key is read, not what the index of keys says: that may be damaged, too
@@ -47,7 +48,7 @@ class EmbeddingCache:
         """Return the vectors that are there: {key: (D,) float32}."""
         found = {key: self.shipped[key] for key in keys if key in self.shipped}
         left = set(keys) - set(found)
-        for key, blob, crc in self._execute(SELECT, [(key,) for key in left]):
+        for key, blob, crc in self._execute(SELECT, [(key,) for key in left]) or []:
             whole = isinstance(blob, bytes) and len(blob) == 4 * self.spec.dim
             if key in left and whole and zlib.crc32(blob) == crc:
                 found[key] = np.frombuffer(blob, dtype="<f4")
@@ -57,23 +58,37 @@ class EmbeddingCache:
         return found
 
     def put(self, vectors: dict[bytes, np.ndarray]) -> None:
-        """Store vectors in one transaction."""
+        """Store vectors in one transaction, and look whether they are found again."""
         rows = []
         for key, vector in vectors.items():
             blob = np.asarray(vector, dtype="<f4").tobytes()
             rows.append((key, blob, zlib.crc32(blob)))
-        self._execute(INSERT, rows)
+        if self._execute(INSERT, rows) is None:
+            return
+        found = self._execute(SELECT, [(key,) for key in vectors])
+        if found is not None and len(found) < len(rows):
+            self._set_aside("what was stored is not found again")
 
-    def _execute(self, statement: str, rows: list[tuple]) -> list[tuple]:
-        """What the statement returns for each of `rows`, in one transaction; nothing if
+    def _set_aside(self, why) -> None:
+        """Begin a new file in place of a damaged one."""
+        with suppress(FileNotFoundError):  # another process was first
+            self.path.replace(self.path.with_suffix(".damaged"))
+        damaged = f"the embedding cache {self.path.name} was damaged ({why})"
+        say(f"{damaged}; starting a new one")
+
+    def _execute(self, statement: str, rows: list[tuple]) -> list[tuple] | None:
+        """What the statement returns for each of `rows`, in one transaction; None if
         the file cannot be used.
         """
         if not self.usable:
-            return []
+            return None
         try:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                with closing(sqlite3.connect(self.path, timeout=30)) as db, db:
+                with (
+                    closing(sqlite3.connect(self.path, timeout=30)) as db,
+                    db,
+                ):
                     db.execute(TABLE)
                     return [
                         found for row in rows for found in db.execute(statement, row)
@@ -82,15 +97,13 @@ class EmbeddingCache:
                 # else: locked, read-only, disk full
                 if getattr(error, "sqlite_errorcode", 0) & 0xFF not in DAMAGE:
                     raise
-                self.path.replace(self.path.with_suffix(".damaged"))
-                damaged = f"the embedding cache {self.path.name} was damaged ({error})"
-                say(f"{damaged}; starting a new one")
+                self._set_aside(error)
         except (OSError, sqlite3.DatabaseError) as error:
             self.usable = False
             advice = "Set QRR_CACHE_DIR to a folder you can write to."
             problem = f"the embedding cache {self.path} cannot be used ({error})"
             warnings.warn(f"{problem}; going on without it. {advice}", stacklevel=4)
-        return []
+        return None
 
     @cached_property
     def shipped(self) -> dict[bytes, np.ndarray]:

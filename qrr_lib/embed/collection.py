@@ -5,14 +5,16 @@ JSON object a line, and `qrels/SPLIT.tsv` with the columns query, document, grad
 `*.tsv` in qrels/ is a split.
 """
 
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from qrr_lib.files import data_dir, say, setting
+from qrr_lib.checks import check_ids, checked_texts
+from qrr_lib.embed.qrels import judgements
+from qrr_lib.embed.rows import TABLES, fields_of, kind_of, read_rows
+from qrr_lib.files import data_dir, folder, path_of, say
 
 
 class Document(NamedTuple):
@@ -77,12 +79,12 @@ def load_collection(name: str | os.PathLike = "course") -> Collection:
 
     Judgements of absent documents or queries are left out, and counted on stderr.
     """
-    places = [data_dir() / "course" if name == "course" else Path(name)]
-    if root := setting("QRR_COLLECTIONS_DIR"):
-        places.append(Path(root) / name)
-    for folder in places:
-        if (folder / "corpus.jsonl").is_file():
-            return _read_beir(folder)
+    places = [data_dir() / "course" if name == "course" else path_of(name)]
+    if root := folder("QRR_COLLECTIONS_DIR"):
+        places.append(root / name)
+    for place in places:
+        if _table(place, "corpus").is_file():
+            return _read_beir(place)
     try:
         import ir_datasets
     except ImportError:
@@ -95,99 +97,60 @@ def load_collection(name: str | os.PathLike = "course") -> Collection:
     return _read_ir_datasets(str(name), ir_datasets.load(name))
 
 
-def _read_beir(folder: Path) -> Collection:
-    docs, queries, info, qrels = {}, {}, {}, {}
-    for key, row in _parsed(folder / "corpus.jsonl", _row, docs):
-        docs[key] = Document(row.get("title") or "", row.get("text") or "")
-    for key, row in _parsed(folder / "queries.jsonl", _query, queries):
-        queries[key] = row.pop("text")  # "" where a collection is vectors alone
-        info[key] = row
-    for path in sorted((folder / "qrels").glob("*.tsv")):
-        rows = _parsed(path, _judgement, header=True)
-        qrels[path.stem] = _known(rows, queries, docs, path)
+def _table(place: Path, name: str) -> Path:
+    """The table of this name in a folder, of whatever kind; NAME.jsonl if none."""
+    names = [f"{name}{kind}{packed}" for kind in TABLES for packed in ("", ".gz")]
+    found = (place / one for one in names if (place / one).is_file())
+    return next(found, place / f"{name}.jsonl")
+
+
+def _read_beir(place: Path) -> Collection:
+    queries, info, qrels = {}, {}, {}
+    corpus = _table(place, "corpus")
+    docs = {key: Document(*texts) for key, *texts, _ in _documents(corpus)}
+    if not docs:
+        raise ValueError(f"{corpus} holds no documents")
+    for key, title, text, row in _documents(_table(place, "queries"), queries=True):
+        queries[key] = text  # "" where a collection is vectors alone
+        info[key] = ({"title": title} if title else {}) | row
+    for path in sorted((place / "qrels").glob("[!.]*")):
+        if kind_of(path) in TABLES:
+            split = Path(path.name.removesuffix(".gz")).stem
+            qrels[split] = _known(judgements(path), queries, docs, path)
     parts = [judged for split, judged in qrels.items() if split.startswith("test_")]
     if parts and "test" not in qrels:
         qrels["test"] = {qid: grades for part in parts for qid, grades in part.items()}
-    return Collection(folder.name, docs, queries, qrels, info)
+    return Collection(place.name, docs, queries, qrels, info)
 
 
 def read_queries(path: str | os.PathLike) -> dict[str, str]:
     """{query id: text} of a queries.jsonl; ValueError names file, line and field."""
-    queries: dict[str, str] = {}
-    for key, row in _parsed(path, _question, queries):
-        queries[key] = row["text"]
+    queries = {}
+    for key, _, text, _ in _documents(path_of(path), queries=True):
+        if not text.strip():
+            raise ValueError(f"{path}: the field 'text' of query {key!r} is empty")
+        queries[key] = text
     return queries
 
 
-def read_qrels(path: str | os.PathLike) -> dict[str, dict[str, int]]:
-    """{query id: {document id: grade}} of a .tsv, with or without a header; ValueError
-    names file and line.
+def _documents(
+    path: Path, queries: bool = False
+) -> Iterator[tuple[str, str, str, dict]]:
+    """(id, title, text, other fields) of every row. ValueError names file, line and
+    field; an id must not occur twice, and queries must have a text.
     """
-    qrels: dict[str, dict[str, int]] = {}
-    for query, document, grade in _parsed(path, _judgement, header=True):
-        qrels.setdefault(query, {})[document] = grade
-    if not qrels:
-        raise ValueError(f"{path} holds no judgements")
-    return qrels
-
-
-def _parsed(path, parse: Callable, *known, header: bool = False) -> Iterator:
-    """`parse(line, *known)` of every line that is not blank; its errors name file and
-    line. A first line that cannot be parsed may be a `header`.
-    """
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                parsed = parse(line, *known)
-            except ValueError as error:
-                if header and number == 1:
-                    continue
-                raise ValueError(f"{path}, line {number}: {error}") from None
-            yield parsed
-
-
-def _row(line: bytes, taken: dict) -> tuple[str, dict]:
-    """A JSON object's id, and the rest of it."""
-    try:
-        row = json.loads(line)
-        key = row["_id"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"not a JSON object with an '_id' ({error})") from None
-    if not isinstance(key, str) or not key.strip():
-        raise ValueError(f"ids must be non-empty strings, this is {key!r}")
-    if key in taken:
-        raise ValueError(f"the id {key!r} occurs twice; ids must be unique")
-    for name in ("title", "text"):
-        if not isinstance(row.get(name) or "", str):
-            raise ValueError(f"the field {name!r} must be text, not {row[name]!r}")
-    return row.pop("_id"), row
-
-
-def _query(line: bytes, taken: dict) -> tuple[str, dict]:
-    key, row = _row(line, taken)
-    if row.get("text") is None:
-        raise ValueError("the field 'text' is missing: a query has one")
-    return key, row
-
-
-def _question(line: bytes, taken: dict) -> tuple[str, dict]:
-    key, row = _query(line, taken)
-    if not row["text"].strip():
-        raise ValueError("the field 'text' is empty: a question has at least one word")
-    return key, row
-
-
-def _judgement(line: bytes) -> tuple[str, str, int]:
-    text = line.decode("utf-8-sig")
-    try:
-        qid, did, grade = text.rstrip("\r\n").split("\t")
-        grade = int(grade)
-    except ValueError:
-        wanted = "expected query, document, grade with tabs between"
-        raise ValueError(f"{wanted}, got {text!r}") from None
-    return qid, did, grade
+    taken: set[str] = set()
+    for where, row in read_rows(path):
+        try:
+            found = fields_of(row)
+            if queries and row.get("text") is None:
+                raise ValueError("the field 'text' is missing: a query has one")
+            if found[0] in taken:
+                raise ValueError(f"the id {found[0]!r} occurs twice: ids are unique")
+        except ValueError as error:
+            raise ValueError(f"{path}, {where}: {error}") from None
+        taken.add(found[0])
+        yield found
 
 
 def _known(rows: Iterable, queries: dict, docs: dict, source) -> dict[str, dict]:
@@ -219,26 +182,26 @@ def _read_ir_datasets(name: str, dataset) -> Collection:
     return Collection(name, docs, queries, qrels)
 
 
-def check_ids(ids: Iterable[str], known: Iterable[str] = (), done="added") -> None:
-    """Raise ValueError if an id is no string or blank, or occurs twice or in `known`;
-    the message says that nothing was `done`.
+def ids_and_texts(
+    documents: Collection | Mapping[str, str], skip_empty: bool = False
+) -> tuple[list[str], list[str]]:
+    """(ids, texts) of a Collection, or of a mapping {id: text}; ValueError names the
+    document that has no text, or (`skip_empty`) it is left out, and listed on stderr.
     """
-    taken, twice = set(known), []
-    for key in ids:
-        if not isinstance(key, str) or not key.strip():
-            raise ValueError(f"ids must be non-empty strings, not {key!r}")
-        if key in taken:
-            twice.append(key)
-        taken.add(key)
-    if twice:
-        raise ValueError(f"duplicate ids, nothing was {done}: {', '.join(twice[:5])}")
-
-
-def ids_and_texts(documents: Collection | Mapping[str, str]):
-    """(ids, texts) of a Collection, or of a mapping {id: text}."""
     if isinstance(documents, Collection):
-        return list(documents.docs), documents.texts()
-    return list(documents), list(documents.values())
+        documents = dict(zip(documents.docs, documents.texts()))
+    if not isinstance(documents, Mapping):
+        raise ValueError(
+            "documents must be a Collection or {id: text}, not "
+            f"{type(documents).__name__}"
+        )
+    empty = {k for k, t in documents.items() if isinstance(t, str) and not t.strip()}
+    if skip_empty and empty:
+        named = ", ".join(repr(key) for key in documents if key in empty)
+        say(f"left out {len(empty)} documents without text: {named}")
+        documents = {key: documents[key] for key in documents if key not in empty}
+    ids = check_ids(list(documents))
+    return ids, checked_texts(documents.values(), ids)
 
 
 def documents_of(documents: Collection | Mapping[str, str]) -> Mapping:

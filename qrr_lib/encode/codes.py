@@ -16,7 +16,7 @@ BITS = (4, 8)  # that an angle may take in a code
 
 def check_bits(bits) -> int:
     """Return `bits` if codes of so many bits an angle exist, else raise ValueError."""
-    if bits not in BITS:
+    if not hasattr(bits, "__index__") or bits not in BITS:
         raise ValueError(
             f"an angle is stored in {' or '.join(map(str, BITS))} bits, not {bits!r}"
         )

@@ -75,9 +75,10 @@ def log_fidelity(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
     The sum of logarithms stays finite where the product would underflow: 256 random
     qubits give about e⁻²⁵⁶. Vectors in half precision are summed, and returned, in
-    float32.
+    float32. A factor is at least twice the precision of its type: below, rounding
+    decides.
     """
-    smallest = max(TINY, torch.finfo(a.dtype).tiny)
+    smallest = max(TINY, 2 * torch.finfo(a.dtype).eps)
     dtype = torch.promote_types(a.dtype, torch.float32)
     total = torch.zeros(a.shape[0], b.shape[0], dtype=dtype, device=a.device)
     for some_a, some_b in zip(a.split(QUBITS_AT_ONCE, 1), b.split(QUBITS_AT_ONCE, 1)):

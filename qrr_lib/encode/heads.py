@@ -5,7 +5,8 @@ import math
 import torch
 from torch import nn
 
-from qrr_lib.encode.angles import AngleSource, check_vectors
+from qrr_lib.checks import whole_number
+from qrr_lib.encode.angles import AngleSource
 from qrr_lib.encode.circuit import Circuit
 
 
@@ -36,16 +37,16 @@ class QubitAnglePredictor(AngleSource):
         seed: int | None = None,
     ):
         super().__init__()
-        self.embedding_dim = embedding_dim
-        self.hidden_dim = hidden_dim
+        self.embedding_dim = whole_number("embedding_dim", embedding_dim)
+        self.hidden_dim = whole_number("hidden_dim", hidden_dim)
         self.circuit = circuit or Circuit()
         n_angles = math.prod(self.circuit.angle_shape)
         self.layers = nn.Sequential(
-            nn.Linear(embedding_dim, hidden_dim),
+            nn.Linear(self.embedding_dim, self.hidden_dim),
             nn.ReLU(),  # (B, D) -> (B, H)
-            nn.Linear(hidden_dim, hidden_dim),
+            nn.Linear(self.hidden_dim, self.hidden_dim),
             nn.ReLU(),  # (B, H) -> (B, H)
-            nn.Linear(hidden_dim, n_angles),  # (B, H) -> (B, 2·L·n)
+            nn.Linear(self.hidden_dim, n_angles),  # (B, H) -> (B, 2·L·n)
         )
         generator = seeded(seed)
         for layer in self.layers[::2]:  # the linear ones
@@ -58,8 +59,7 @@ class QubitAnglePredictor(AngleSource):
         """Map (B, D) embeddings to (B, L, n, 2) angles; raises ValueError on another
         width.
         """
-        if embeddings.shape[-1] != self.embedding_dim:
-            check_vectors(embeddings, self.embedding_dim)
+        embeddings = self.accepted(embeddings, self.ranges.dtype)
         # (B, L, n, 2)
         raw = self.layers(embeddings).unflatten(-1, self.circuit.angle_shape)
         return torch.sigmoid(raw) * self.ranges
@@ -86,9 +86,9 @@ class EquatorialHead(AngleSource):
         seed: int | None = None,
     ):
         super().__init__()
-        self.embedding_dim = embedding_dim
+        self.embedding_dim = whole_number("embedding_dim", embedding_dim)
         self.circuit = circuit or Circuit(64)
-        self.linear = nn.Linear(embedding_dim, math.prod(self.circuit.angle_shape))
+        self.linear = nn.Linear(self.embedding_dim, math.prod(self.circuit.angle_shape))
         std = self.SPREAD / self.GAIN
         nn.init.normal_(self.linear.weight, std=std, generator=seeded(seed))
         nn.init.zeros_(self.linear.bias)
@@ -96,7 +96,10 @@ class EquatorialHead(AngleSource):
         self.register_buffer("ranges", ranges, persistent=False)
 
     def forward(self, embeddings: torch.Tensor) -> torch.Tensor:
-        """Map (B, D) embeddings to (B, L, n, 2) angles."""
+        """Map (B, D) embeddings to (B, L, n, 2) angles; raises ValueError on another
+        width.
+        """
+        embeddings = self.accepted(embeddings, self.ranges.dtype)
         # (B, L, n, 2)
         raw = self.linear(embeddings).unflatten(-1, self.circuit.angle_shape)
         return (torch.tanh(self.GAIN * raw) + 1) * self.ranges

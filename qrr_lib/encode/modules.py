@@ -48,9 +48,11 @@ class QubitStates(Module):
     width : int
         Numbers in an output.
 
+    Examples
+    --------
     One state a text. Take "dot" here, and `similarity_fct=dot_score` where an evaluator
     or a loss has one: the library's default is cosine, which stretches states that are
-    shorter because their qubits are entangled.
+    shorter because their qubits are entangled::
 
         embedder = TextEmbedder("all-MiniLM-L6-v2")
         states = QubitStates(course_head(embedder.name, "qubits_64")[0])
@@ -62,7 +64,7 @@ class QubitStates(Module):
     One state a token. The mask drops what `TextEmbedder` drops, and similarity + c is
     that of a Scorer with per="token" and idf=False before it rounds angles to codes. (A
     Scorer gives 0 where a text has no tokens; the library gives such a document −10⁹,
-    such a query c.)
+    such a query c.)::
 
         states = QubitStates(QubitMap.shipped(embedder.name))
         tokenizer = embedder.model.tokenizer

@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 import torch
 
+from qrr_lib.checks import whole_number
 from qrr_lib.encode.angles import AngleSource, check_vectors
 from qrr_lib.encode.circuit import Circuit
 from qrr_lib.encode.codes import check_bits
@@ -47,11 +48,12 @@ class QubitMap(AngleSource):
         self, n_qubits: int = 32, scale: float = 0.8, seed: int = 0, bits: int = 8
     ):
         super().__init__()
-        if not (isinstance(scale, (int, float)) and math.isfinite(scale) and scale > 0):
+        number = isinstance(scale, (int, float, np.number))
+        if not (number and math.isfinite(scale) and scale > 0):
             raise ValueError(f"scale must be a positive number, not {scale!r}")
         self.circuit = Circuit(n_qubits)
         self.scale = float(scale)
-        self.seed = seed
+        self.seed = whole_number("seed", seed, 0)
         self.bits = check_bits(bits)
         self.register_buffer("mean", torch.empty(0))  # (D,)
         self.register_buffer("directions", torch.empty(0))  # (D, 2n)
@@ -81,7 +83,7 @@ class QubitMap(AngleSource):
         Raises ValueError for fewer vectors than 2n + 1, for D < 2n, NaN or infinity, or
         vectors that span too few directions.
         """
-        vectors = check_vectors(vectors).numpy()
+        vectors = check_vectors(vectors).detach().cpu().numpy()
         (count, dim), wanted = vectors.shape, 2 * self.n_qubits
         if dim < wanted:
             raise ValueError(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qrr_lib.checks import checked_queries, whole_number
+from qrr_lib.checks import checked_queries, listed, whole_number
 from qrr_lib.engine.about import ABOUT
 from qrr_lib.engine.passage import (
     Point,
@@ -78,9 +78,8 @@ class Finder:
         """The best k passages by the mixed score (fewer if fewer are found): a list of
         `Hit` that a notebook shows as a table.
         """
-        found = self.candidates(
-            {"": query}, max(whole_number("k", k), candidates), where
-        )
+        most = max(whole_number("k", k), whole_number("candidates", candidates))
+        found = self.candidates({"": query}, most, where)
         mixed, hits = found.mix(self.weights), Hits()
         best = {found.doc_ids[i]: int(i) for i in found.order(mixed)[0][:k]}
         points = self.store.retrieve(list(map(point_id, best)), SHOWN)
@@ -101,7 +100,7 @@ class Finder:
         `condition`.
         """
         texts, k = checked_queries(queries), whole_number("k", k)
-        where = [check_condition(one) for one in where or []]
+        where = [check_condition(one) for one in listed("where", where or [])]
         for field, _, value in where:
             self._index_field(field, value)
         (vectors, states), words = self.kind.encode(texts), word_numbers(texts)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from qrr_lib.checks import checked_queries
+from qrr_lib.checks import checked_queries, listed
 from qrr_lib.embed.collection import Document
 from qrr_lib.engine.about import (
     ABOUT,
@@ -108,7 +108,9 @@ class Index(Finder):
 
     def texts(self, ids: Iterable[str]) -> dict[str, Document]:
         """{id: title and text} of these passages, those that are there."""
-        points = self.store.retrieve(list(map(point_id, ids)), ["id", "title", "text"])
+        points = self.store.retrieve(
+            list(map(point_id, listed("ids", ids))), ["id", "title", "text"]
+        )
         return {p.payload.pop("id"): Document(**p.payload) for p in points}
 
     def ids(self) -> list[str]:
@@ -175,7 +177,7 @@ class Index(Finder):
 
     def delete(self, ids: Iterable[str]) -> int:
         """Take passages out; returns how many were there."""
-        keys = list(dict.fromkeys(map(point_id, ids)))
+        keys = list(dict.fromkeys(map(point_id, listed("ids", ids))))
         there = self.store.retrieve(keys, [], ["pieces"]) if keys else []
         if there:
             self.store.delete([point.id for point in there])

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qrr_lib.embed.collection import check_ids
+from qrr_lib.checks import check_ids, checked_text
 from qrr_lib.engine.extra import package
 from qrr_lib.rank.words import K1, B
 
@@ -53,6 +53,7 @@ class Passage(NamedTuple):
 
 def point_id(key: str) -> str:
     """The engine's id of a passage: a UUID that follows from the reader's id."""
+    [key] = check_ids([key])
     return str(uuid.uuid5(uuid.NAMESPACE_URL, key))
 
 
@@ -87,10 +88,16 @@ def blocks_of(passages: Iterable[Passage], size: int) -> Iterator[list[Passage]]
     known: set[str] = set()
     passages = iter(passages)
     while block := list(itertools.islice(passages, size)):
+        if strange := [one for one in block if not isinstance(one, Passage)]:
+            raise ValueError(f"an index takes passages, not {strange[0]!r:.60}")
         check_ids([passage.id for passage in block], known, "added of this block")
         for passage in block:
-            if not passage.full:
-                raise ValueError(f"passage {passage.id!r} is empty: leave it out")
+            texts = (passage.title, passage.text, passage.source)
+            if not all(isinstance(one, str) for one in texts):
+                raise ValueError(
+                    f"passage {passage.id!r} holds what is no str: {texts}"
+                )
+            checked_text(f"passage {passage.id!r}", passage.full, "leave it out")
         yield block
         known.update(passage.id for passage in block)
 
@@ -150,6 +157,8 @@ def condition(text: str) -> tuple[str, str, object]:
 
 def check_condition(one: tuple[str, str, object]) -> tuple[str, str, object]:
     """The condition, if it can be asked; else ValueError."""
+    if not isinstance(one, tuple) or len(one) != 3 or not isinstance(one[0], str):
+        raise ValueError(f"a condition is (field, operator, value), not {one!r:.60}")
     field, operator, value = one
     if operator not in OPERATORS:
         raise ValueError(f"unknown {operator!r}: use one of {', '.join(OPERATORS)}")

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from qrr_lib.engine import client as server
@@ -14,7 +13,7 @@ from qrr_lib.engine.edge import SHARD, EdgeStore, in_use
 from qrr_lib.engine.extra import EngineError, package
 from qrr_lib.engine.passage import Point
 from qrr_lib.engine.stores import Store
-from qrr_lib.files import say, setting
+from qrr_lib.files import is_local, path_of, say, secret
 
 COLLECTION = "qrr"  # unless an address names another
 LOCAL = "meta.json"  # qdrant-client's local mode made a folder that holds it
@@ -33,7 +32,7 @@ def open_store(place, layout: dict | None = None, first: Point | None = None) ->
     """
     if is_address(place) or not isinstance(place, (str, os.PathLike)):
         return _on_server(place, layout, first)
-    folder = Path(place)
+    folder = path_of(place)
     there = set(os.listdir(folder)) if folder.is_dir() else set()
     if SHARD in there:
         _check(place, True, layout)
@@ -87,8 +86,9 @@ def _client(place) -> dict:
     made = client(
         url=f"{address.scheme}://{address.hostname}:{port}",
         timeout=server.SECONDS,
-        api_key=setting("QRR_ENGINE_KEY"),
+        api_key=secret("QRR_ENGINE_KEY"),
         check_compatibility=False,
+        trust_env=not is_local(place),
     )
     name = address.path.strip("/") or COLLECTION
     return {"client": made, "place": place, "name": name, "own": True}

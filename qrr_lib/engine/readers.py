@@ -4,7 +4,6 @@ the extra `[engine]`).
 What can't be read is skipped and said, with its reason. No encoding is guessed.
 """
 
-import gzip
 import json
 import os
 import stat
@@ -12,13 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from qrr_lib.engine.formats import MOST_BYTES, TABLES, TEXTS, Rows
+from qrr_lib.checks import listed
+from qrr_lib.embed.rows import MOST_BYTES, TABLES, Rows, fields_of, kind_of, opened
+from qrr_lib.engine.formats import TEXTS
 from qrr_lib.engine.passage import Passage
-
-
-def kind_of(path: Path) -> str:
-    """A file's suffix in small letters, without ".gz"."""
-    return Path(path.name.lower().removesuffix(".gz")).suffix
+from qrr_lib.files import path_of
 
 
 def find_files(
@@ -33,7 +30,7 @@ def find_files(
     another kind.
     """
     files, others = {}, Counter()
-    for given in map(Path, paths):
+    for given in map(path_of, listed("paths", paths)):
         if not given.exists():
             raise FileNotFoundError(f"there is no file or folder {given}")
         base = given if given.is_dir() else given.parent
@@ -70,14 +67,10 @@ def most_documents(path: Path) -> int:
     try:
         if kind_of(path) == ".parquet":
             return path.stat().st_size // 1000 + 1
-        with _opened(path) as opened:
-            return sum(1 for _ in opened)
+        with opened(path) as data:
+            return sum(1 for _ in data)
     except (OSError, EOFError):
         return 0
-
-
-def _opened(path: Path):
-    return gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb")
 
 
 def read_documents(
@@ -115,8 +108,8 @@ def _rows(path: Path, name: str) -> Rows:
     before, kind = os.stat(path), kind_of(path)
     if not stat.S_ISREG(before.st_mode):
         raise ValueError("it is no ordinary file")
-    with _opened(path) as opened:
-        for row in TABLES[kind](opened) if kind in TABLES else [_text(opened, name)]:
+    with opened(path) as data:
+        for row in TABLES[kind](data) if kind in TABLES else [_text(data, name)]:
             now = os.stat(path)
             if (before.st_size, before.st_mtime) != (now.st_size, now.st_mtime):
                 raise ValueError("it changed while it was read: run the command again")
@@ -138,16 +131,9 @@ def _document(row, path: Path) -> Passage:
     """The document of a row; ValueError says which field is wrong."""
     if isinstance(row, ValueError):
         raise row
-    if not isinstance(row, dict):
-        raise ValueError("it is no object with fields")
-    key = row.pop("_id" if "_id" in row else "id", None)
-    key = str(key) if type(key) is int else key
-    title, text = (row.pop(name, None) or "" for name in ("title", "text"))
-    for name, value in {"id": key, "title": title, "text": text}.items():
-        if not isinstance(value, str):
-            raise ValueError(f"the field {name!r} must be text, not {value!r:.40}")
-    if not key.strip() or not (title + text).strip():
-        raise ValueError("id or text is empty")
+    key, title, text, row = fields_of(row)
+    if not (title + text).strip():
+        raise ValueError(f"the fields 'title' and 'text' of {key!r} are empty")
     kept = {k: v for k, v in row.items() if v not in (None, "", [], {}) and v == v}
     fields = json.loads(json.dumps(kept, allow_nan=False, default=str))
     json.dumps([key, title, text, fields], ensure_ascii=False).encode()  # Unicode?

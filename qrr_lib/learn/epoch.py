@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from qrr_lib.arrays import read_tensors, write_tensors
 from qrr_lib.encode.angles import fingerprint
 from qrr_lib.encode.similarity import Similarity
-from qrr_lib.files import read_tensors, write_tensors
 from qrr_lib.learn import scores
 from qrr_lib.learn.batches import Batches, Recipe
 from qrr_lib.rank.judged import Vectors

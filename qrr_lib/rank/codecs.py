@@ -55,7 +55,7 @@ class TextCodec:
     def rows(self, vectors: np.ndarray) -> torch.Tensor:
         """Embeddings (B, D) → states (B, 2**n), or Bloch vectors (B, n, 3)."""
         dim = getattr(self.angles, "embedding_dim", np.shape(vectors)[-1])
-        angles = self.angles(check_vectors(vectors, dim))
+        angles = self.angles(check_vectors(vectors, dim).float())
         return self.similarity.rows(angles, self.circuit, self.backend)
 
     @torch.no_grad()
@@ -99,7 +99,7 @@ class TokenCodec:
         """Token vectors (T, D) → angle codes uint8: (T, n, 2), or (T, n) if the angle
         source has `bits` = 4.
         """
-        vectors = torch.as_tensor(np.asarray(vectors, dtype=np.float32))
+        vectors = check_vectors(vectors).float()
         return angles_to_codes(self.angles(vectors), code_bits(self.angles))
 
     def compare(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:

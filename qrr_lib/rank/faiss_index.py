@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from qrr_lib.files import read_tensors, write_tensors
+from qrr_lib.arrays import read_tensors, write_tensors
 
 INDEXES = ("flat", "ivf", "ivf_sq8", "ivf_pq", "hnsw")
 PER_CELL = 39  # vectors FAISS wants for each centre that it learns
@@ -56,7 +56,7 @@ def _cells(kind: str, n: int) -> int:
         raise ValueError(
             f"{kind!r} learns from the first vectors it is given and needs at least "
             f"{needed:,} of them, not {n:,}: add more at once or take index='flat', "
-            "which is exact and quick up to about 100,000 vectors"
+            "which is exact, and quick for some hundred thousand vectors"
         )
     return cells
 

@@ -18,8 +18,7 @@ import os
 
 import numpy as np
 
-from qrr_lib.checks import one_of, whole_number
-from qrr_lib.embed.collection import check_ids
+from qrr_lib.checks import check_ids, numbers, one_of, whole_number
 from qrr_lib.rank import faiss_index
 from qrr_lib.rank.faiss_index import INDEXES
 
@@ -97,10 +96,9 @@ class FaissRetriever:
         Raises ValueError, before anything is stored, for empty, duplicate or non-string
         ids, NaN, another width than before, or too few vectors to train on.
         """
-        ids, vectors = list(ids), self._checked(vectors)
+        ids, vectors = check_ids(ids, self.ids), self._checked(vectors)
         if len(ids) != len(vectors):
             raise ValueError(f"{len(ids)} ids for {len(vectors)} vectors")
-        check_ids(ids, self.ids)
         if self._index is None:
             self._index = faiss_index.build(self.kind, vectors)
         self._index.add(vectors)
@@ -130,7 +128,7 @@ class FaissRetriever:
         (k,), vectors (k, D)); fewer where an approximate index finds fewer.
         """
         k, options = self._search_options(k)
-        asked = self._checked(vector[None])
+        asked = self._checked([vector])
         found = self._index.search_and_reconstruct(asked, k, params=options)
         scores, rows, stored = (part[0] for part in found)
         kept = rows >= 0
@@ -184,8 +182,9 @@ class FaissRetriever:
             )
 
     def _checked(self, vectors) -> np.ndarray:
-        vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-        if vectors.ndim != 2:
+        vectors = numbers("vectors", vectors).detach().cpu().float()
+        vectors = np.ascontiguousarray(vectors.numpy())
+        if vectors.ndim != 2 or not vectors.shape[1]:
             raise ValueError(f"expected vectors of shape (N, D), got {vectors.shape}")
         if self._index is not None and vectors.shape[1] != self._index.d:
             raise ValueError(

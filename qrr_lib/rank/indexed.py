@@ -32,6 +32,16 @@ class IndexedDocuments:
         self.rarity = TokenRarity()
         self.doc_ids: list[str] = []
         self._row: dict[str, int] = {}
+        self.check_first_stage()
+
+    def check_first_stage(self) -> None:
+        """ValueError unless the first stage holds just these documents."""
+        if len(self.first_stage) != len(self.doc_ids):
+            raise ValueError(
+                f"the first stage holds {len(self.first_stage)} documents, here are "
+                f"{len(self.doc_ids)}: give it empty, to one reranker, and `index` "
+                "fills it"
+            )
 
     def add(
         self,
@@ -45,6 +55,7 @@ class IndexedDocuments:
         """
         if len(states) != len(ids):
             raise ValueError(f"{len(ids)} ids for the states of {len(states)} texts")
+        self.check_first_stage()
         start = len(self.doc_ids)
         joined = States.join([self.states, states]) if start else states
         self.first_stage.add(ids, vectors, texts)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qrr_lib.embed.collection import Collection
-from qrr_lib.rank.metrics import Qrels
+from qrr_lib.rank.metrics import Qrels, checked_grades
 from qrr_lib.rank.mix import Candidates
 
 ALPHAS = tuple(round(0.1 * i, 1) for i in range(11))  # 0, 0.1, … 1
@@ -80,9 +80,10 @@ def judged_candidates(
 def judge(candidates: Candidates, qrels: Qrels) -> JudgedCandidates:
     """Put judgements beside candidates; a document that is not listed has grade 0."""
     grades = np.zeros(candidates.rows.shape)
+    qrels = {qid: checked_grades(qrels[qid]) for qid in candidates.query_ids}
     for q, (qid, rows) in enumerate(zip(candidates.query_ids, candidates.rows)):
         judged = [qrels[qid].get(candidates.doc_ids[d], 0) for d in rows]
-        grades[q] = np.where(rows < 0, 0, np.maximum(judged, 0))
+        grades[q] = np.where(rows < 0, 0, judged)
     ideal = np.array([_best_dcg(qrels[qid]) for qid in candidates.query_ids])
     parts = {f.name: getattr(candidates, f.name) for f in fields(Candidates)}
     return JudgedCandidates(**parts, grades=grades, ideal=ideal)
@@ -101,5 +102,5 @@ def _discounts(k: int) -> np.ndarray:
 
 
 def _best_dcg(judged: Mapping[str, int]) -> float:
-    grades = np.sort([max(0, g) for g in judged.values()])[::-1][:10]
+    grades = np.sort(list(judged.values()))[::-1][:10]
     return float(grades @ _discounts(len(grades)))

@@ -122,19 +122,20 @@ def checked_weights(weights: float | Mapping[str, float]) -> dict[str, float]:
             f"there is no signal {', '.join(map(repr, unknown))}; there is "
             f"{', '.join(SIGNALS)}"
         )
-    weights = {name: float(weight) for name, weight in weights.items()}
+    weights = {name: checked_alpha(w, name) for name, w in weights.items()}
     together = sum(weights.values())
-    if not (min(weights.values(), default=-1) >= 0 and abs(together - 1) <= 1e-6):
+    if abs(together - 1) > 1e-6:
         raise ValueError(f"weights must be 0 or more and add up to 1, not {weights}")
     return weights
 
 
-def checked_alpha(alpha: float) -> float:
-    """α as a float; ValueError outside [0, 1]."""
-    number = isinstance(alpha, (int, float, np.floating))
+def checked_alpha(alpha: float, signal: str = "cosine") -> float:
+    """α, or the weight of another signal, as a float; ValueError outside [0, 1]."""
+    number = isinstance(alpha, (int, float, np.number))
     if not number or isinstance(alpha, bool) or not 0 <= alpha <= 1:
+        name = "alpha" if signal == "cosine" else "a weight"
         raise ValueError(
-            f"alpha must lie in [0, 1], not {alpha!r}: it is the weight of cosine in "
-            "the mix"
+            f"{name} must lie in [0, 1], not {alpha!r}: it is the weight of {signal} "
+            "in the mix (weights add up to 1)"
         )
     return float(alpha)

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from qrr_lib.checks import checked_queries, whole_number
-from qrr_lib.embed.collection import Collection, check_ids, documents_of, ids_and_texts
+from qrr_lib.checks import check_ids, checked_queries, checked_texts, whole_number
+from qrr_lib.embed.collection import Collection, documents_of, ids_and_texts
 from qrr_lib.rank.explain import TokenMatch, matches
 from qrr_lib.rank.first_stage import FaissRetriever
 from qrr_lib.rank.indexed import IndexedDocuments
@@ -81,11 +81,17 @@ class Reranker(IndexedDocuments):
     def alpha(self, value: float) -> None:
         self.weights = checked_alpha(value)
 
-    def index(self, collection: Collection | Mapping[str, str]) -> Reranker:
+    def index(
+        self, collection: Collection | Mapping[str, str], skip_empty: bool = False
+    ) -> Reranker:
         """Embed, encode and index documents, in memory; a Collection, or a mapping {id:
         text}. (`qrr_lib.engine.Index` keeps them on disk.) Returns self.
+
+        ValueError names a document without text; `skip_empty` leaves such documents
+        out, and lists them on stderr.
         """
-        ids, texts = ids_and_texts(collection)
+        self.check_first_stage()
+        ids, texts = ids_and_texts(collection, skip_empty)
         check_ids(ids, self.doc_ids)  # now: embedding takes long
         scorer, seen = self.scorer.fitted(self.embedder, texts)
         vectors, states = zip(*scorer.blocks(self.embedder, texts, seen))
@@ -105,6 +111,8 @@ class Reranker(IndexedDocuments):
         run from elsewhere; `read_run` reads a file): no document is encoded again.
         """
         texts = checked_queries(queries)
+        if not self.doc_ids:
+            raise ValueError("nothing is indexed here: call .index(documents) first")
         vectors, asked = self.scorer.encode_texts(self.embedder, texts)
         if given is None:
             found = self.first_stage.find(vectors, texts, k)
@@ -158,6 +166,8 @@ class Reranker(IndexedDocuments):
         Returns a list of {"corpus_id": position in `documents`, "score": mixed score},
         best first, with "text" if `return_documents`; the best `top_k` of them.
         """
+        if top_k is not None:
+            whole_number("top_k", top_k)
         [ranked] = self.rank_many([(query, documents)])
         for one in ranked if not return_documents else ():
             del one["text"]
@@ -167,6 +177,10 @@ class Reranker(IndexedDocuments):
         """`rank` for several queries, each with documents of its own, that are encoded
         together; texts are returned.
         """
+        asked = [
+            (*checked_queries({"": query}), checked_texts(documents, name="document"))
+            for query, documents in asked
+        ]
         texts = [text for query, documents in asked for text in (query, *documents)]
         vectors, states = self.scorer.encode_texts(self.embedder, texts)
         ranked, start = [], 0

@@ -12,8 +12,9 @@ import os
 
 import numpy as np
 
+from qrr_lib.arrays import read_tensors
 from qrr_lib.embed.collection import Collection, load_collection
-from qrr_lib.files import data_dir, read_tensors
+from qrr_lib.files import data_dir
 from qrr_lib.rank.judged import Vectors
 
 

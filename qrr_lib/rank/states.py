@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from qrr_lib.arrays import read_arrays
 from qrr_lib.embed.cache import text_key
-from qrr_lib.files import atomic_path, data_dir, read_arrays
+from qrr_lib.files import atomic_path, data_dir
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Union:
         self.words = BM25() if words is None else words
 
     def __len__(self) -> int:
-        return len(self.words)
+        return max(len(self.vectors), len(self.words))
 
     def add(self, ids: list[str], vectors: np.ndarray, texts: list[str]) -> None:
         """Add N documents to both; errors are theirs, and nothing is stored then."""

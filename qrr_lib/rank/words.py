@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from qrr_lib.checks import whole_number
-from qrr_lib.embed.collection import Collection, check_ids
+from qrr_lib.checks import check_ids, listed, whole_number
+from qrr_lib.embed.collection import Collection
 from qrr_lib.rank.metrics import Run, best_first
 
 K1, B = 1.5, 0.75  # how soon repeated words count no more; how much long texts pay
@@ -57,13 +57,12 @@ class BM25:
 
     def check(self, ids, texts) -> tuple[list[str], list[str]]:
         """Both as lists; raises what `add` raises."""
-        ids, texts = list(ids), list(texts or [])
-        if len(ids) != len(texts) or not all(isinstance(t, str) for t in texts):
+        ids, texts = check_ids(ids, self.ids), _strings(texts or [])
+        if len(ids) != len(texts):
             raise ValueError(
                 f"words need a text, a str, for each of {len(ids)} ids: "
                 "add(ids, texts=[...])"
             )
-        check_ids(ids, self.ids)
         return ids, texts
 
     def find(self, vectors, texts: list[str], k: int) -> list[dict[str, None]]:
@@ -80,8 +79,8 @@ class BM25:
         query is not found: lists are then shorter and scores end in -inf.
         """
         k = min(whole_number("k", k), len(self))
+        texts, found = _strings(texts), []
         scores = np.full((len(texts), k), -np.inf, dtype=np.float32)
-        found = []
         for line, asked in zip(scores, word_numbers(texts, self.stem)):
             values = self._all_scores(asked)
             best = np.argsort(-values, kind="stable")[:k]
@@ -139,6 +138,14 @@ class BM25:
             found = [self._texts[r] for r in row[row >= 0]]
             line[row >= 0] = words_signal(asked, found)
         return signal
+
+
+def _strings(texts) -> list[str]:
+    """The texts as a list, empty ones among them; ValueError for what is no str."""
+    texts = listed("texts", texts)
+    if strange := [text for text in texts if not isinstance(text, str)]:
+        raise ValueError(f"words are found in a text, a str, not in {strange[0]!r}")
+    return [text.encode("utf-8", "replace").decode() for text in texts]
 
 
 def word_numbers(texts: list[str], stem: bool = True) -> list[list[int]]:

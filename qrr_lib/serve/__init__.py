@@ -1,8 +1,8 @@
 """A head in other forms, the reranker behind HTTP, answers from passages (lessons 04
 and 13).
 
-export, measure · shapes, gate, turns, service, server, course_service, index_service ·
-passages, generators, small_model, citing, rag
+export, edge, edge_script, measure · shapes, clients, gate, turns, service, server,
+course_service, index_service · passages, generators, small_model, citing, rag
 """
 
 from qrr_lib.lazy import lazy_names
@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "export": "OnnxAngles export_onnx quantize_onnx",
+        "edge": "export_edge",
         "measure": "interleaved_times predict_in_batches ranking_error",
         "shapes": "Limits to_unit_interval",
         "server": "running",

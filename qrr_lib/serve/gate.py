@@ -9,6 +9,7 @@ import secrets
 from fastapi import HTTPException
 from fastapi.responses import JSONResponse
 
+OPEN = ("/health", "/docs", "/openapi.json")  # without a token
 BODY_SECONDS = 20  # in which a body must have arrived
 SMALL = 64_000  # bytes of a body that there is always room for
 CLOSE = {"Connection": "close"}
@@ -23,7 +24,7 @@ class Gate:
     app : ASGI application
         What is behind the gate.
     token : str or None
-        Without it in `Authorization: Bearer …` the answer is 401; /health stays open.
+        Without it in `Authorization: Bearer …` the answer is 401, but for `OPEN`.
     body_bytes : int
         Most bytes of a body. One more, and nobody reads on: the answer is 413.
     waiting : int
@@ -40,7 +41,7 @@ class Gate:
             return await self.app(scope, receive, send)
         sent = dict(scope["headers"]).get(b"authorization", b"")
         known = not self.wanted or secrets.compare_digest(sent, self.wanted)
-        if not known and scope["path"] != "/health":
+        if not known and scope["path"] not in OPEN:
             said = {"detail": "a bearer token is needed"}
             refusal = JSONResponse(said, 401, {"WWW-Authenticate": "Bearer"})
             return await refusal(scope, receive, send)

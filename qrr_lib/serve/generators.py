@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from qrr_lib.embed.models import ModelNotFoundError
-from qrr_lib.files import say, setting
+from qrr_lib.files import is_local, say, secret, setting
 from qrr_lib.serve.passages import Passage, chat, split_sentences
 from qrr_lib.serve.small_model import SmallModel
 
@@ -25,8 +25,9 @@ class ServedModel:
     and goes nowhere else: a redirect is an error.
 
     `timeout` is in seconds: for every step, and for the whole answer once it has begun.
-    Where the server refuses, is silent or is not there, httpx raises its HTTPError;
-    where its answer is too long, too slow or another one, ValueError.
+    ConnectionError where the server refuses, is silent, is not there, or where its
+    answer is too long, too slow or another one. No proxy stands before this machine's
+    own addresses.
     """
 
     url: str
@@ -48,27 +49,33 @@ class ServedModel:
             "temperature": 0,
             "max_tokens": self.max_new_tokens,
         }
-        key = setting("QRR_LLM_KEY")
+        key = secret("QRR_LLM_KEY")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         headers["Accept-Encoding"] = "identity"  # or a little could become much
         url = self.url.rstrip("/") + "/chat/completions"
         options = {"headers": headers, "timeout": self.timeout}
-        with httpx.stream("POST", url, json=body, **options) as answer:
-            answer.raise_for_status()
-            text = self._read(answer.iter_raw())
         try:
+            with httpx.stream(
+                "POST", url, json=body, trust_env=not is_local(url), **options
+            ) as answer:
+                answer.raise_for_status()
+                text = self._read(answer.iter_raw())
             return json.loads(text)["choices"][0]["message"]["content"].strip()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
         except (ValueError, LookupError, TypeError, AttributeError):
-            raise ValueError(
-                f"what {self.url} sent is no chat completion: is QRR_LLM_URL right?"
-            ) from None
+            why = "it sent no chat completion"
+        raise ConnectionError(
+            f"the language model at {self.url} did not answer ({why}): are QRR_LLM_URL "
+            "and QRR_LLM_MODEL right?"
+        )
 
     def _read(self, parts) -> bytes:
         text, end = b"", time.monotonic() + self.timeout
         for part in parts:
             text += part
             if len(text) > ANSWER_BYTES or time.monotonic() > end:
-                raise ValueError(
+                raise ConnectionError(
                     f"the answer of {self.url} is longer than {ANSWER_BYTES:,} bytes "
                     f"or than {self.timeout:g} s: it was not read to its end"
                 )

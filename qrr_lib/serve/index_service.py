@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from fastapi import HTTPException, Request
 from pydantic import BaseModel, Field
 
+from qrr_lib.checks import is_unicode
 from qrr_lib.embed.embedder import TextEmbedder
 from qrr_lib.engine.index import Index
 from qrr_lib.engine.passage import Passage, condition
@@ -20,14 +21,7 @@ from qrr_lib.rank.mix import checked_weights
 from qrr_lib.rank.reranker import Reranker
 from qrr_lib.serve import shapes
 from qrr_lib.serve.server import server_of, token_for
-from qrr_lib.serve.service import (
-    ERRORS,
-    RerankService,
-    alone,
-    app_of,
-    hosts_of,
-    is_unicode,
-)
+from qrr_lib.serve.service import ERRORS, RerankService, alone, app_of, hosts_of
 
 NAME = "index"  # of the one mode
 AT_ONCE = 100  # passages of a document that are looked for at once
@@ -38,7 +32,7 @@ Key = Annotated[str, Field(pattern=r"\S")]
 class IndexSearch(shapes.SearchRequest):
     """A question; `where` are conditions such as "year>2000", all to be fulfilled."""
 
-    where: list[str] = Field([], max_length=20)
+    where: list[str] | None = Field(None, max_length=20)
 
 
 class FoundPassage(shapes.Found):
@@ -110,8 +104,8 @@ class IndexService(RerankService):
         self.check(request.query, [])
 
         def task():
-            where = [condition(one) for one in request.where]
-            most = (request.top_n, where, request.candidates)
+            where = [condition(one) for one in request.where or []]
+            most = (request.top_n or 10, where, request.candidates or 50)
             return self.index.search(request.query, *most)
 
         hits, seconds = await self.turns.run(http, alone(task))

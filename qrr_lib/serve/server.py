@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from qrr_lib.files import setting
+from qrr_lib.files import secret
 from qrr_lib.serve.gate import check_access
 
 HEAD_SECONDS = 10  # in which a request's head must have arrived
@@ -95,7 +95,7 @@ def server_of(app: FastAPI, host: str, port: int, **options) -> Server:
 
 def token_for(host: str) -> str | None:
     """The token in QRR_TOKEN; ValueError where it, or its absence, is unsafe."""
-    token = setting("QRR_TOKEN")
+    token = secret("QRR_TOKEN")
     check_access(host, token)
     return token
 

@@ -3,8 +3,10 @@
 POST /rerank (also /v1/rerank, /v2/rerank)
                               Cohere's and Jina's shape, or that of
                               text-embeddings-inference
+POST /infinity/rerank         the same, documents in the answer as plain text
 POST /search                  the indexed corpus
-GET  /health, /info, /docs    is it up; what it is; the OpenAPI page
+GET  /health, /info, /v1/models, /docs
+                              is it up; what it is; its modes; the OpenAPI page
 """
 
 import uuid
@@ -18,8 +20,10 @@ from fastapi.responses import JSONResponse
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from qrr_lib import __version__
+from qrr_lib.checks import is_unicode
 from qrr_lib.rank.reranker import Reranker
 from qrr_lib.serve import shapes
+from qrr_lib.serve.clients import add_clients, tei_info
 from qrr_lib.serve.gate import Gate, check_access, is_local
 from qrr_lib.serve.turns import Turns
 
@@ -27,7 +31,7 @@ TITLE = "qrr: quantum-inspired reranking"
 MEANINGS = {
     400: "The body is no JSON",
     401: "No or a wrong bearer token",
-    404: "No such mode, or no corpus",
+    404: "No corpus",
     408: "The body came too slowly",
     413: "Body too large",
     422: "The request does not have one of the shapes, or breaks a limit",
@@ -44,6 +48,7 @@ def create_app(
     limits: shapes.Limits | None = None,
     hosts: tuple[str, ...] = ("*",),
     notes: Mapping[str, str] | None = None,
+    origins: tuple[str, ...] | None = None,
 ) -> FastAPI:
     """Make the service around rerankers that are ready.
 
@@ -59,14 +64,22 @@ def create_app(
     hosts : tuple of str
         Names by which the service may be addressed (the Host header); "*" allows any.
     notes : {mode: sentence} for /info.
+    origins : tuple of str or None
+        Web sites whose pages may ask ("https://example.org"); None takes those in
+        QRR_CORS_ORIGINS, none if it is not set.
     """
     limits = limits or shapes.Limits()
     service = RerankService(modes, texts or {}, limits, notes or {})
-    return app_of(service, token, hosts)
+    return app_of(service, token, hosts, origins)
 
 
-def app_of(service: "RerankService", token: str | None, hosts: tuple[str, ...]):
-    """Put a service behind its addresses; `token` and `hosts` as in `create_app`."""
+def app_of(
+    service: "RerankService",
+    token: str | None,
+    hosts: tuple[str, ...],
+    origins: tuple[str, ...] | None = None,
+):
+    """Put a service behind its addresses; arguments as in `create_app`."""
     check_access("localhost", token)
     app = FastAPI(title=TITLE, version=__version__, lifespan=service.turns.lifespan)
     app.state.turns, limits = service.turns, service.limits
@@ -74,11 +87,16 @@ def app_of(service: "RerankService", token: str | None, hosts: tuple[str, ...]):
     app.add_middleware(Gate, token=token, **held)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.post("/rerank", responses=ERRORS)(service.rerank)
-    app.post("/v1/rerank", include_in_schema=False)(service.rerank)
-    app.post("/v2/rerank", include_in_schema=False)(service.rerank)
-    app.post("/search", responses=ERRORS)(service.search)
+    add_clients(app, service, origins)
+    said = {"responses": ERRORS, "response_model_exclude_none": True}
+    hidden = {"include_in_schema": False, "response_model_exclude_none": True}
+    app.post("/rerank", **said)(service.rerank)
+    app.post("/v1/rerank", **hidden)(service.rerank)
+    app.post("/v2/rerank", **hidden)(service.rerank)
+    app.post("/infinity/rerank", **said)(service.rerank_plain)
+    app.post("/search", **said)(service.search)
     app.get("/health")(service.health)
+    app.head("/health", include_in_schema=False)(service.health)
     app.get("/info", responses={401: ERRORS[401]})(service.info)
     return app
 
@@ -102,18 +120,26 @@ class RerankService:
         self, request: Annotated[shapes.AnyRequest, Body()], http: Request
     ) -> shapes.RerankResponse | list[shapes.TextScore]:
         """Order the documents of the request, best first."""
+        return await self._rerank(request, http)
+
+    async def rerank_plain(
+        self, request: shapes.RerankRequest, http: Request
+    ) -> shapes.RerankResponse:
+        """The same in the shape of infinity: a document in an answer is its text."""
+        return await self._rerank(request, http, plain=True)
+
+    async def _rerank(self, request, http: Request, plain: bool = False):
         name, mode = self.mode(request.model)
-        query, texts = request.query, request.texts
-        self.check(query, texts)
+        query, texts = request.query, shapes.filled(request.texts)
+        self.check(query, request.texts)
 
         size = sum(map(len, texts), len(query))
         asked = query, texts, request.truncate
         ranked, seconds = await self.turns.run(http, self.works[name], asked, size)
         about = {"mode": name, "documents": len(texts), "seconds": round(seconds, 4)}
-        results = request.results(ranked, mode.alpha)
         if isinstance(request, shapes.TextsRequest):
-            return results
-        return shapes.RerankResponse(id=str(uuid.uuid4()), results=results, meta=about)
+            return request.results(ranked, mode.alpha)
+        return request.answer(ranked, mode.alpha, about, plain)
 
     async def search(
         self, request: shapes.SearchRequest, http: Request
@@ -125,7 +151,7 @@ class RerankService:
             )
         name, mode = self.mode(request.model)
         self.check(request.query, [])
-        asked = (request.query, request.top_n, request.candidates)
+        asked = (request.query, request.top_n or 10, request.candidates or 50)
         found, seconds = await self.turns.run(http, alone(mode.search, *asked))
         results = [
             shapes.Found(
@@ -157,15 +183,13 @@ class RerankService:
             "modes": modes,
             "documents_indexed": len(self.texts),
             "limits": self.limits,
-        }
+        } | tei_info(self.modes[self.default].embedder.name, self.limits)
 
     def mode(self, name: str | None) -> tuple[str, Reranker]:
-        """(name, reranker) of a request; HTTPException 404 for an unknown name."""
-        name = self.default if name is None else name
-        if name not in self.modes:
-            raise HTTPException(
-                404, f"no model of that name here; there is {', '.join(self.modes)}"
-            )
+        """(name, reranker) that answers a request: what it names, or the default one
+        for a name of another service, which clients send by themselves.
+        """
+        name = name if name in self.modes else self.default
         return name, self.modes[name]
 
     def check(self, query: str, documents: list[str]) -> None:
@@ -173,10 +197,12 @@ class RerankService:
         most, longest = self.limits.documents, self.limits.characters
         if len(documents) > most:
             raise HTTPException(422, f"{len(documents)} documents; the limit is {most}")
+        if not query.strip():
+            raise HTTPException(422, "the query is empty")
+        if documents and not shapes.filled(documents):
+            raise HTTPException(422, "all documents are empty")
         for i, text in enumerate([query, *documents]):
             name = f"document {i - 1}" if i else "the query"
-            if not text.strip():
-                raise HTTPException(422, f"{name} is empty")
             if not is_unicode(text):
                 raise HTTPException(422, f"{name} holds half a character")
             if len(text) > longest:
@@ -192,10 +218,10 @@ async def _invalid(request: Request, error: RequestValidationError) -> JSONRespo
     return JSONResponse({"detail": plain}, 422)
 
 
-def rank_all(mode: Reranker, asked: list[tuple[str, list[str], bool]]) -> list:
-    """Rank for several requests at once: (query, texts, may they be cut off?)."""
+def rank_all(mode: Reranker, asked: list[tuple]) -> list:
+    """Rank for several requests at once: (query, texts, may they be cut off? False)."""
     for query, texts, truncate in asked:
-        if not truncate:
+        if truncate is False:
             check_length(mode.embedder, [query, *texts])
     return mode.rank_many([(query, texts) for query, texts, _ in asked])
 
@@ -203,11 +229,6 @@ def rank_all(mode: Reranker, asked: list[tuple[str, list[str], bool]]) -> list:
 def alone(task: Callable, *arguments) -> Callable[[list], list]:
     """Work for one request that cannot be computed together with others."""
     return lambda _: [task(*arguments)]
-
-
-def is_unicode(text: str) -> bool:
-    """False for a text with half a surrogate pair: JSON can hold it, UTF-8 can't."""
-    return text == text.encode("utf-8", "replace").decode()
 
 
 def check_length(embedder, texts: list[str]) -> None:

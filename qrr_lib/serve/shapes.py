@@ -11,6 +11,7 @@ is sent is (x + α)/(1 + α). That is a straight line upwards, so it changes no 
 it lies in [0, 1]. It is no probability. "raw_scores" sends x itself.
 """
 
+import uuid
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -38,26 +39,47 @@ def to_unit_interval(score: float, alpha: float) -> float:
     return min(1.0, max(0.0, (score + alpha) / (1 + alpha)))
 
 
-class TextDocument(BaseModel):
-    """A document as an object; other fields are ignored."""
+class TextDocument(BaseModel, extra="allow"):
+    """A document as an object; `rank_fields` says which of its fields are read, usually
+    its `text`.
+    """
 
-    text: str
+    text: str | None = None
+
+    def read(self, fields: list[str]) -> str:
+        """The named fields that it has, in that order, a line each."""
+        own = self.model_dump()
+        found = [own[name] for name in fields if own.get(name) is not None]
+        return "\n".join(one if isinstance(one, str) else f"{one}" for one in found)
 
 
 class Ranked(BaseModel):
     """One document of the request: its place in the list that was sent, from 0, and its
-    score.
+    score. Its text, if asked for, stands in an object (Cohere's and Jina's shape), or
+    by itself (Infinity's).
     """
 
     index: int
     relevance_score: float = Field(ge=0, le=1)
-    document: TextDocument | None = None
+    document: TextDocument | str | None = None
+
+
+class Usage(BaseModel):
+    """How much was read: words between spaces, whatever the model makes of them."""
+
+    prompt_tokens: int
+    total_tokens: int
 
 
 class RerankResponse(BaseModel):
-    """Best first; `meta` says which mode answered and how long it worked."""
+    """Best first; `model` is the mode that answered, and `meta` says how long it worked
+    and, in `warnings`, if the request named another one.
+    """
 
     id: str
+    object: str = "rerank"
+    model: str
+    usage: Usage
     results: list[Ranked]
     meta: dict
 
@@ -65,29 +87,76 @@ class RerankResponse(BaseModel):
 class RerankRequest(BaseModel):
     """Cohere's and Jina's shape.
 
-    `model` names a mode of this service (see /info); left out, the default one answers.
+    `model` names a mode of this service (see /info); left out, or a name that a client
+    sends by itself, the default one answers. `top_k` is Voyage's word for `top_n`.
+    Jina's models return documents unless told otherwise, Cohere's do not.
     """
 
     query: str
     documents: list[str | TextDocument] = Field(min_length=1)
     model: str | None = None
     top_n: int | None = Field(None, ge=1)
-    return_documents: bool = False
+    top_k: int | None = Field(None, ge=1)
+    return_documents: bool | None = None
+    rank_fields: list[str] | None = None
     truncate: ClassVar[bool] = True  # this shape has no other way
 
     @property
     def texts(self) -> list[str]:
         """The documents, objects opened."""
-        return [d if isinstance(d, str) else d.text for d in self.documents]
+        fields = self.rank_fields or ["text"]
+        return [d if isinstance(d, str) else d.read(fields) for d in self.documents]
 
-    def results(self, ranked: list[dict], alpha: float) -> list[Ranked]:
-        """What `Reranker.rank` found, texts included, in this shape."""
-        results = []
-        for hit in ranked[: self.top_n]:
-            place, score = hit["corpus_id"], to_unit_interval(hit["score"], alpha)
-            shown = TextDocument(text=hit["text"]) if self.return_documents else None
-            results.append(Ranked(index=place, relevance_score=score, document=shown))
-        return results
+    def results(
+        self, ranked: list[dict], alpha: float, plain: bool = False
+    ) -> list[Ranked]:
+        """What `Reranker.rank` found for `filled(texts)`, in this shape; with `plain`,
+        Infinity's.
+        """
+        shown, results = self.return_documents, []
+        if shown is None:
+            shown = (self.model or "").startswith("jina-")
+        for place, score, text in every_place(self.texts, ranked, alpha):
+            document = (text if plain else TextDocument(text=text)) if shown else None
+            score = to_unit_interval(score, alpha)
+            one = Ranked(index=place, relevance_score=score, document=document)
+            results.append(one)
+        return results[: self.top_n or self.top_k]
+
+    def answer(
+        self, ranked: list[dict], alpha: float, about: dict, plain: bool = False
+    ) -> RerankResponse:
+        """The whole answer; `about` has the mode that answered."""
+        read = sum(len(text.split()) for text in [self.query, *self.texts])
+        mode = about["mode"]
+        if self.model and self.model != mode:
+            said = f"there is no model {self.model!r:.80} here: {mode} answered"
+            about = about | {"warnings": [said]}
+        return RerankResponse(
+            id=str(uuid.uuid4()),
+            model=mode,
+            usage=Usage(prompt_tokens=read, total_tokens=read),
+            results=self.results(ranked, alpha, plain),
+            meta=about,
+        )
+
+
+def filled(texts: list[str]) -> list[str]:
+    """The texts that have a word; an empty one among others is not ranked, but last."""
+    return [text for text in texts if text.strip()]
+
+
+def every_place(
+    texts: list[str], ranked: list[dict], alpha: float
+) -> list[tuple[int, float, str]]:
+    """(place among all texts, mixed score, text), best first, of what
+    `Reranker.rank` found for the texts that have a word; the others come last, with
+    the least score there is.
+    """
+    places = [i for i, text in enumerate(texts) if text.strip()]
+    found = [(places[hit["corpus_id"]], hit["score"]) for hit in ranked]
+    found += [(i, -alpha) for i, text in enumerate(texts) if not text.strip()]
+    return [(i, score, texts[i]) for i, score in found]
 
 
 class TextScore(BaseModel):
@@ -107,18 +176,17 @@ class TextsRequest(BaseModel):
     query: str
     texts: list[str] = Field(min_length=1)
     model: str | None = None
-    raw_scores: bool = False
-    return_text: bool = False
-    truncate: bool = True
+    raw_scores: bool | None = None
+    return_text: bool | None = None
+    truncate: bool | None = None
 
     def results(self, ranked: list[dict], alpha: float) -> list[TextScore]:
-        """What `Reranker.rank` found, texts included, in this shape."""
+        """What `Reranker.rank` found for `filled(texts)`, in this shape."""
         results = []
-        for hit in ranked:
-            place, score = hit["corpus_id"], hit["score"]
+        for place, score, text in every_place(self.texts, ranked, alpha):
             if not self.raw_scores:
                 score = to_unit_interval(score, alpha)
-            text = hit["text"] if self.return_text else None
+            text = text if self.return_text else None
             results.append(TextScore(index=place, score=score, text=text))
         return results
 
@@ -136,13 +204,13 @@ AnyRequest = Annotated[
 
 class SearchRequest(BaseModel):
     """A question to the indexed corpus: the `candidates` nearest by cosine are
-    reranked, the best `top_n` returned.
+    reranked (50 unless told otherwise), the best `top_n` returned (10).
     """
 
     query: str
     model: str | None = None
-    top_n: int = Field(10, ge=1, le=100)
-    candidates: int = Field(50, ge=1, le=200)
+    top_n: int | None = Field(None, ge=1, le=100)
+    candidates: int | None = Field(None, ge=1, le=200)
 
 
 class Found(BaseModel):

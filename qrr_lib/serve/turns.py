@@ -14,7 +14,7 @@ from typing import Any
 from fastapi import HTTPException, Request
 
 TOGETHER = 12_000  # characters of the requests that are computed together
-PAUSE = 0.005  # seconds, at most, for clients that were answered to ask again
+PAUSE = 0.05  # seconds, at most, for clients that were answered to ask again
 DRAIN = 5  # seconds for what waits when the service is stopped
 
 
@@ -54,7 +54,8 @@ class Turns:
         self.seconds = 0.05
         self._queue: list[Job] = []
         self._working: list[Job] = []
-        self._pausing = False
+        self._pause: asyncio.TimerHandle | None = None
+        self._expected = 0  # requests that end the pause
         self._worker = ThreadPoolExecutor(1, "rerank")
 
     @property
@@ -77,7 +78,10 @@ class Turns:
         loop = asyncio.get_running_loop()
         job = Job(work, item, size, loop.create_future())
         self._queue.append(job)
-        self._next()
+        if not self._pause:
+            self._next()
+        elif len(self._queue) >= self._expected:
+            self._go_on()
         watch = loop.create_task(_until_gone(request))
         watch.add_done_callback(lambda _: job.answer.cancel())
         try:
@@ -94,7 +98,7 @@ class Turns:
 
     def _next(self) -> None:
         """Give the worker what waits, unless it is at work."""
-        if self._working or self._pausing or not self._queue:
+        if self._working or not self._queue:
             return
         first, *others = self._queue
         batch, room = [first], TOGETHER - first.size
@@ -120,14 +124,15 @@ class Turns:
                 job.answer.set_exception(result)
             else:
                 job.answer.set_result((result, seconds))
-        if len(batch) == 1 and not self._queue:
-            return
-        self._pausing = True
-        pause = min(PAUSE, seconds / 10)
-        asyncio.get_running_loop().call_later(pause, self._go_on)
+        self._expected = len(self._queue) + len(batch)
+        if self._expected > 1:  # clients that were answered may ask again at once
+            pause = min(PAUSE, seconds / 8)
+            loop = asyncio.get_running_loop()
+            self._pause = loop.call_later(pause, self._go_on)
 
     def _go_on(self) -> None:
-        self._pausing = False
+        self._pause.cancel()
+        self._pause = None
         self._next()
 
     def stop(self) -> None:

@@ -7,13 +7,12 @@ at once.
 """
 
 import numpy as np
-import torch
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import ParameterVector
 from qiskit.primitives import StatevectorSampler
 from qiskit_aer import AerSimulator
 
-from qrr_lib.checks import refuse_integer_seed, whole_number
+from qrr_lib.checks import numbers, refuse_integer_seed, whole_number
 from qrr_lib.encode.circuit import Circuit
 from qrr_lib.shots.devices import FreshSampler
 from qrr_lib.shots.estimates import check_generator, check_method
@@ -158,12 +157,14 @@ def _checked(a, b, circuit: Circuit) -> tuple[np.ndarray, np.ndarray]:
     """Angles of a query and of N documents as float64 arrays, (1, L, n, 2) and (N, L,
     n, 2); ValueError for other shapes.
     """
-    a, b = (torch.as_tensor(x).detach().cpu().double().numpy() for x in (a, b))
+    a, b = (numbers("angles", x).detach().cpu().double().numpy() for x in (a, b))
     if a.shape != (1, *circuit.angle_shape) or b.shape[1:] != circuit.angle_shape:
         raise ValueError(
             f"angles of shapes {a.shape} and {b.shape} do not fit {circuit}: expected "
             f"(1, …) and (N, …), … being {circuit.angle_shape}"
         )
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise ValueError("angles hold NaN or infinity: encode those texts again")
     if not len(b):
         raise ValueError("there are no documents: angles of at least one are needed")
     return a, b

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from faults import stored
 from qrr_lib.embed import finder
+from qrr_lib.embed.archives import unpack
 from qrr_lib.embed.finder import model_folder
 from qrr_lib.embed.models import SETTINGS, WEIGHTS, ModelNotFoundError, model_spec
 
@@ -120,7 +121,7 @@ def archives(count: int, rng: random.Random):
             with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
                 archive.writestr(f"toy/{WEIGHTS}", bytes(size * 10**6))
             try:
-                finder._unpack(bomb, Path(work) / "files", spec)
+                unpack(bomb, Path(work) / "files", spec)
                 bad += 1
             except ValueError:
                 bad += len(list(Path(work).iterdir())) != 1

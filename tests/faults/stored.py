@@ -20,10 +20,11 @@ import numpy as np
 
 from faults import victims
 from qrr_lib import FaissRetriever
+from qrr_lib.arrays import read_arrays, read_tensors, write_tensors
 from qrr_lib.embed.cache import EmbeddingCache
 from qrr_lib.embed.models import model_spec
 from qrr_lib.encode.angles import load_source
-from qrr_lib.files import data_dir, read_arrays, read_tensors, write_tensors
+from qrr_lib.files import data_dir
 from qrr_lib.rank.shipped_vectors import load_vectors
 
 LIGHT = victims.LIGHT
@@ -159,7 +160,7 @@ def cached(count: int, rng: random.Random):
             cache.path.write_bytes(harm(whole, rng))
             try:
                 with warnings.catch_warnings(action="error"):
-                    for _ in range(3):
+                    for _ in range(4):
                         again = EmbeddingCache(spec)
                         again.shipped = {}
                         found = again.get(keys)

@@ -1,5 +1,4 @@
 # Plausible wrong answers for each exercise of lesson 05, and what the checker must say. Read by tests/test_exercises.py, never imported.
-# ruff: noqa
 
 # %% exercise 1, wrong 1: must say "fit a line with its fixed part"
 def largest_exact(sizes, milliseconds, embedding):

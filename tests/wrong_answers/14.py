@@ -1,5 +1,4 @@
 # Two plausible wrong answers for each exercise of lesson 14, and what the checker must say. Read by tests/test_exercises.py, never imported.
-# ruff: noqa
 
 # %% exercise 1, wrong 1: must say "delete only what is in ours"
 def plan_update(held, now, ours):

@@ -39,6 +39,7 @@ import numpy as np
 import torch
 
 from qrr_lib import TextEmbedder, load_collection, per_query
+from qrr_lib.embed import model_spec
 from qrr_lib.files import say
 from qrr_lib.learn import (
     SphereTwin,
@@ -95,6 +96,8 @@ def load_vectors(collection, path: str | None, model: str) -> Vectors:
     collections = Path(os.environ.get("QRR_COLLECTIONS_DIR", ""))
     usual = collections / collection.name / "embeddings" / f"{model}.npz"
     file = Path(path) if path else usual
+    if path or file.is_file():
+        check_vectors_of(file, model)
     if not file.is_file():
         return embed_collection(TextEmbedder(model), collection)
     with np.load(file) as kept:
@@ -102,6 +105,18 @@ def load_vectors(collection, path: str | None, model: str) -> Vectors:
         row_of = {doc: row for row, doc in enumerate(kept["doc_ids"].tolist())}
         docs = docs[[row_of[doc] for doc in collection.docs]]
         return Vectors(docs, dict(zip(kept["query_ids"].tolist(), queries)))
+
+
+def check_vectors_of(file: Path, model: str) -> None:
+    """ValueError for vectors of another model, by what the file says or their width."""
+    with np.load(file) as kept:
+        said = str(kept["model"]) if "model" in kept else model
+        width = kept["docs"].shape[1]
+    if said != model or width != model_spec(model).dim:
+        raise ValueError(
+            f"{file} holds {width} numbers a text of {said}, not vectors of {model}: "
+            "name its model with --model"
+        )
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

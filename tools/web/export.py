@@ -41,7 +41,7 @@ def copy_mathjax(folder: Path) -> None:
     found = importlib.util.find_spec("jupyter_server_mathjax")
     if found is None:
         raise SystemExit(
-            'formulas need a package that is not here: pip install -e ".[classroom]"'
+            'formulas need a package that is not here: pip install -e ".[site]"'
         )
     static = Path(found.submodule_search_locations[0]) / "static"
     shutil.copytree(static, folder / "mathjax", dirs_exist_ok=True)

@@ -1,0 +1,129 @@
+"""The site, built and opened in a real browser (slow tier): what a student who browses
+sees, on a laptop and on a phone, in light and dark, without a network.
+
+Needs the extra [site], and Playwright with a Chromium as tests/test_browser.py does.
+"""
+
+import functools
+import http.server
+import re
+import threading
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin
+
+import pytest
+
+pytestmark = pytest.mark.slow
+WIDTHS = (1366, 390)
+THEMES = ("light", "dark")
+SAID = re.compile(r'<img [^>]*?alt="([^"]*)"')
+RUN_AXE = """async () => {
+  const found = await axe.run(document, {resultTypes: ['violations']});
+  return found.violations.filter(v => ['serious', 'critical'].includes(v.impact))
+    .map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.html.slice(0, 120)));
+}"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    pytest.importorskip("myst_nb", reason='the site needs pip install -e ".[site]"')
+    import website
+
+    return website.build(tmp_path_factory.mktemp("site").resolve()).parent
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    """Where a server on this machine shows the site."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def pages(site: Path) -> list[str]:
+    """Pages that people read, as addresses below the site's."""
+    found = [path.relative_to(site).as_posix() for path in site.rglob("*.html")]
+    return sorted(name for name in found if not name.startswith("_static/"))
+
+
+def listen(page, name: str, wrong: list[str]) -> None:
+    """Note what a page says to its console when something is wrong."""
+
+    def console(message) -> None:
+        if message.type == "error":
+            wrong.append(f"{name}: {message.text}")
+
+    page.on("pageerror", lambda error: wrong.append(f"{name}: {error}"))
+    page.on("console", console)
+
+
+def test_no_link_leads_nowhere_and_every_picture_says_what_it_shows(site):
+    there = {p.relative_to(site).as_posix() for p in site.rglob("*") if p.is_file()}
+    anchors, wrong = {}, []
+    for name in pages(site):
+        text = (site / name).read_text(encoding="utf-8")
+        anchors[name] = set(re.findall(r'\bid="([^"]+)"', text))
+        wrong += [f"{name}: alt {said!r}" for said in SAID.findall(text) if not said]
+        wrong += [f"{name}: no alt"] * (text.count("<img ") - len(SAID.findall(text)))
+    for name in pages(site):
+        text = (site / name).read_text(encoding="utf-8")
+        for target in re.findall(r'<a [^>]*?href="([^"]+)"', text):
+            if re.match(r"[a-z]+:", target):
+                continue
+            place, anchor = urldefrag(urljoin(name, target))
+            if unquote(place) not in there:
+                wrong.append(f"{name}: {target}")
+            elif anchor and unquote(anchor) not in anchors.get(place, {anchor}):
+                wrong.append(f"{name}: {target} (no such place on that page)")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("theme", THEMES)
+def test_every_page_is_quiet_whole_and_legible(site, address, browser, theme, width):
+    axe = pytest.importorskip("axe_playwright_python", reason="axe is not installed")
+    script = Path(axe.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+    size = {"width": width, "height": 800}
+    context = browser.new_context(viewport=size, color_scheme=theme)
+    context.add_init_script(f"localStorage.setItem('mode', '{theme}')")
+    wrong: list[str] = []
+
+    def foreign(route) -> None:
+        wrong.append(f"asks for {route.request.url}")
+        route.abort()
+
+    here = re.compile(rf"^(?!{re.escape(address)}|data:|blob:)")
+    context.route(here, foreign)
+    for name in pages(site):
+        page = context.new_page()
+        listen(page, name, wrong)
+        page.goto(address + name)
+        if page.locator(".math").count():
+            # set by MathJax: nothing of TeX is left to read
+            page.wait_for_function("window.MathJax && MathJax.isReady")
+            page.wait_for_function("MathJax.Hub.queue.pending == 0", timeout=120_000)
+            left = page.locator(".MathJax_Error, .merror").count()
+            wrong.extend([f"{name}: {left} formulas not set"] * bool(left))
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        wrong.extend([f"{name}: {wide} pixels wide at {width}"] * (wide > width))
+        page.evaluate(script)
+        wrong.extend(f"{name}: {found}" for found in page.evaluate(RUN_AXE))
+        page.close()
+    context.close()
+    assert not wrong, f"{len(wrong)} faults\n" + "\n".join(dict.fromkeys(wrong))
+
+
+def test_search_works_without_a_network(site, address, browser):
+    page = browser.new_page()
+    page.goto(address + "search.html?q=concentration")
+    page.wait_for_selector("#search-results li a", timeout=30_000)
+    found = page.locator("#search-results li a").all_text_contents()
+    assert any("qubits" in title.lower() for title in found), found
+    page.close()
