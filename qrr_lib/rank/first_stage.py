@@ -191,6 +191,10 @@ class FaissRetriever:
                 f"these vectors have {vectors.shape[1]} numbers, the index holds "
                 f"vectors of {self._index.d}: use one embedding model for both"
             )
-        if not np.isfinite(vectors).all():
-            raise ValueError("vectors hold NaN or infinity; embed those texts again")
+        # a length that overflows would make scores infinite
+        if not np.isfinite(np.einsum("nd,nd->n", vectors, vectors)).all():
+            raise ValueError(
+                "vectors hold NaN, infinity or too large numbers; embed those texts "
+                "again"
+            )
         return vectors

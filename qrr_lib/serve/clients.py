@@ -62,7 +62,8 @@ def add_clients(app: FastAPI, service, origins: tuple[str, ...] | None) -> None:
 
     asked = HTTPBearer(auto_error=False, description="QRR_TOKEN, if there is one")
     app.router.dependencies.append(Depends(asked))  # a field for it at /docs
-    app.get("/v1/models")(models)
+    unknown = {401: {"description": "No or a wrong bearer token"}}
+    app.get("/v1/models", responses=unknown)(models)
     app.get("/models", include_in_schema=False)(models)
     app.add_middleware(Clients)
     if origins:
