@@ -1,6 +1,8 @@
 """Clients of other services, pointed at ours: what each sends, and what it reads from
-the answer. Recorded from the source that is named; where a client can be installed
-beside the course it also runs (cohere: test_service.py).
+the answer. Requests follow the source that is named; those of Open WebUI, Dify, Voyage,
+LlamaIndex's Jina, LangChain's and Haystack's Cohere, `rerankers` and LiteLLM's Hugging
+Face follow what is known of them and were not checked against a release. Where a client
+can be installed beside the course it also runs (cohere: test_service.py).
 """
 
 import socket
