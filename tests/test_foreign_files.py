@@ -116,7 +116,7 @@ def test_no_documents_and_a_folder_for_a_file(folder):
     (folder / "corpus.jsonl").write_text("\n")
     with pytest.raises(ValueError, match="holds no documents"):
         load_collection(folder)
-    with pytest.raises(OSError):
+    with pytest.raises(ValueError, match="its name must end in .jsonl"):
         read_queries(folder)
 
 

@@ -178,7 +178,7 @@ def test_rank_counts_words_among_its_documents(hybrid):
 
 REFUSED = {
     "texts missing": (lambda h: BM25().add(["a"]), "need a text"),
-    "text of None": (lambda h: BM25().add(["a"], texts=[None]), "words are found in a text"),
+    "text of None": (lambda h: BM25().add(["a"], texts=[None]), "found in a text"),
     "k of 0": (lambda h: BM25().search(["a"], 0), "from 1 up"),
     "id twice": (lambda h: BM25().add(["a", "a"], texts=["", ""]), "duplicate"),
     "add without texts": (
