@@ -109,3 +109,14 @@ def chromium(playwright) -> str | None:
     own = playwright.chromium.executable_path
     names = filter(None, (os.environ.get("QRR_CHROMIUM"), *there, own))
     return next((name for name in names if Path(name).exists()), None)
+
+
+def listen(page, note) -> None:
+    """Call `note` with what a page says to its console when something is wrong."""
+
+    def console(message) -> None:
+        if message.type == "error":
+            note(message.text)
+
+    page.on("console", console)
+    page.on("pageerror", lambda error: note(str(error)))

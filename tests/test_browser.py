@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import rehearsal
+from conftest import listen
 
 import notebooks
 
@@ -65,13 +66,7 @@ def page(browser, lab):
     context = browser.new_context(viewport=LAPTOP)
     page = context.new_page()
     page.troubles = []
-
-    def console(message) -> None:
-        if message.type == "error":
-            page.troubles.append(message.text)
-
-    page.on("console", console)
-    page.on("pageerror", lambda e: page.troubles.append(str(e)))
+    listen(page, page.troubles.append)
     yield page
     context.close()
     for kernel in json.loads(ask(lab, "/api/kernels")):

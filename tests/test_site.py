@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
+from conftest import listen
 
 pytestmark = pytest.mark.slow
 WIDTHS = (1366, 390)
@@ -53,17 +54,6 @@ def pages(site: Path) -> list[str]:
     return sorted(name for name in found if not name.startswith("_static/"))
 
 
-def listen(page, name: str, wrong: list[str]) -> None:
-    """Note what a page says to its console when something is wrong."""
-
-    def console(message) -> None:
-        if message.type == "error":
-            wrong.append(f"{name}: {message.text}")
-
-    page.on("pageerror", lambda error: wrong.append(f"{name}: {error}"))
-    page.on("console", console)
-
-
 def test_no_link_leads_nowhere_and_every_picture_says_what_it_shows(site):
     there = {p.relative_to(site).as_posix() for p in site.rglob("*") if p.is_file()}
     anchors, wrong = {}, []
@@ -103,7 +93,7 @@ def test_every_page_is_quiet_whole_and_legible(site, address, browser, theme, wi
     context.route(here, foreign)
     for name in pages(site):
         page = context.new_page()
-        listen(page, name, wrong)
+        listen(page, lambda said, name=name: wrong.append(f"{name}: {said}"))
         page.goto(address + name)
         if page.locator(".math").count():
             # set by MathJax: nothing of TeX is left to read

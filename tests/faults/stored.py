@@ -266,34 +266,34 @@ def two_writers(count: int, rng: random.Random):
 # no room, no permission
 
 
+def saved_or_said(path: str) -> list[str]:
+    """What became of saving one of each kind: it was saved, or one line said why not,
+    or many did.
+    """
+    told = []
+    for save, _ in victims.KINDS.values():
+        try:
+            save(Path(path), 5)
+            told.append("saved")
+        except (OSError, ValueError) as error:
+            told.append("one line" if "\n" not in str(error) else "many")
+    return told
+
+
 def save_where_there_is_no_room(path: str, tell) -> None:
     """In a process that may write no file of more than 100 kB, unless the disk is
     smaller still.
     """
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-    told = []
-    for save, _ in victims.KINDS.values():
-        try:
-            save(Path(path), 5)
-            told.append("saved")
-        except (OSError, ValueError) as error:
-            told.append("one line" if "\n" not in str(error) else "many")
-    tell.send(told)
+    tell.send(saved_or_said(path))
 
 
 def save_without_permission(path: str, tell) -> None:
     """As nobody, if we are root."""
     if os.geteuid() == 0:
         os.setuid(65534)
-    told = []
-    for save, _ in victims.KINDS.values():
-        try:
-            save(Path(path), 5)
-            told.append("saved")
-        except (OSError, ValueError) as error:
-            told.append("one line" if "\n" not in str(error) else "many")
-    tell.send(told)
+    tell.send(saved_or_said(path))
 
 
 def refused(count: int, job, mode: int) -> tuple[int, int]:
