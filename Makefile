@@ -19,7 +19,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install $(if $(TORCH_IND
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lab site slides classroom rehearsal faults bench bench-faiss bench-corpus bench-quality bench-tokens bench-compare bench-shots bench-service bench-rag bench-engine bench-precision measure format lint clean
+.PHONY: help demo test test-all lab site slides classroom rehearsal faults bench bench-faiss bench-corpus bench-quality bench-tokens bench-compare bench-shots bench-service bench-rag bench-engine bench-precision bench-gpu measure format lint clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | sort
@@ -136,6 +136,9 @@ bench-precision: $(VENV)/installed-test ## the embedder in fp32, bf16 and int8: 
 	$(BIN)/python -m tools.bench.precision --quality scifact --model all-MiniLM-L6-v2
 	$(BIN)/python -m tools.bench.precision --quality course --model all-MiniLM-L6-v2
 	$(BIN)/python -m tools.bench.precision --quality course --model all-mpnet-base-v2
+
+bench-gpu: $(VENV)/installed-test ## what the course says, checked on a CUDA device, and how fast it is there (under five minutes; without one it says so)
+	$(BIN)/python -m tools.bench.gpu
 
 measure: $(VENV)/installed-test ## time and memory of every lesson, written into docs/costs.md
 	$(BIN)/python tools/notebooks.py measure
