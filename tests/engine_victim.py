@@ -1,7 +1,5 @@
 """Work on an index in a process of its own, to be killed (test_engine_faults)."""
 
-from __future__ import annotations
-
 import functools
 import importlib
 import json

@@ -2,8 +2,6 @@
 one process makes.
 """
 
-from __future__ import annotations
-
 import argparse
 import functools
 import json

@@ -2,8 +2,6 @@
 what the reranker finds in memory.
 """
 
-from __future__ import annotations
-
 import datetime
 import itertools
 import math

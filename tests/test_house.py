@@ -4,8 +4,6 @@ Lines are counted without docstrings. A number in `SIZES` is what was measured l
 when one has fallen, write the new one.
 """
 
-from __future__ import annotations
-
 import ast
 import json
 import re

@@ -13,8 +13,6 @@ where it stands, in the same cell: `<!-- fixed: 45, 0.25: arithmetic spelled out
 declared number that the cell does not contain, or that code does know, fails as well.
 """
 
-from __future__ import annotations
-
 import ast
 import importlib
 import json

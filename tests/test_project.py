@@ -2,8 +2,6 @@
 versions, no stray addresses.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 import subprocess

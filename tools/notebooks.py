@@ -13,8 +13,6 @@ stands between the lines `# BEGIN SOLUTION` and `# END SOLUTION` becomes `raise
 NotImplementedError`. Cells tagged `solution-only` are left out of the exercise.
 """
 
-from __future__ import annotations
-
 import argparse
 import copy
 import json

@@ -10,8 +10,6 @@ of a lesson becomes one slide for each of its steps (a piece of text and the cod
 it).
 """
 
-from __future__ import annotations
-
 import argparse
 import html
 import re

@@ -9,8 +9,6 @@ their checks collapsed and solutions folded, the glossary as one that can be sea
 page of the library for each stage.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import re

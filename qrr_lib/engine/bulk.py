@@ -7,8 +7,6 @@ in. What is there already, by its content's hash, is passed over, so that each p
 is done once, however often the job is broken off.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator

@@ -1,10 +1,9 @@
 """Points in a folder: Qdrant Edge, in this process (lesson 14)."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Self
 
 from qrr_lib.engine.extra import EngineError, package
 from qrr_lib.engine.passage import Point, field_key
@@ -35,7 +34,7 @@ class EdgeStore(Store):
         )
 
     @classmethod
-    def make(cls, folder: Path, layout: dict, first: Point) -> EdgeStore:
+    def make(cls, folder: Path, layout: dict, first: Point) -> Self:
         """Make a new one, with a first point; a kill leaves all of it or nothing."""
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = {"dir": folder.parent, "prefix": f".{folder.name}-"}

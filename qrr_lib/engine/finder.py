@@ -1,7 +1,5 @@
 """Find passages for a query and score them by every signal (lesson 14)."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Mapping
 from typing import NamedTuple

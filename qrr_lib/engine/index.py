@@ -2,9 +2,8 @@
 (lesson 14).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
+from typing import Self
 
 from qrr_lib.checks import checked_queries, listed
 from qrr_lib.embed.collection import Document
@@ -40,7 +39,7 @@ class Index(Finder):
     @classmethod
     def create(
         cls, place, embedder, scorer: Scorer | None = None, tokens: str = "states"
-    ) -> Index:
+    ) -> Self:
         """Make an empty index.
 
         Parameters
@@ -61,7 +60,7 @@ class Index(Finder):
         return cls(place, open_store(place, layout, about_point(about)), kind, about)
 
     @classmethod
-    def open(cls, place, embedder, scorer: Scorer | None = None) -> Index:
+    def open(cls, place, embedder, scorer: Scorer | None = None) -> Self:
         """Open an index; `scorer` is only needed if its angle source could not be kept.
 
         An index made in int8 is asked and filled in int8, which is said.
@@ -80,7 +79,7 @@ class Index(Finder):
             raise
         return cls(place, store, kind, about)
 
-    def __enter__(self) -> Index:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_) -> None:

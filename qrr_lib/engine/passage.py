@@ -2,8 +2,6 @@
 conditions on their fields (lesson 14).
 """
 
-from __future__ import annotations
-
 import base64
 import functools
 import hashlib

@@ -2,8 +2,6 @@
 (lesson 14).
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 from urllib.parse import urlsplit

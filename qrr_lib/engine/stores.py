@@ -2,8 +2,6 @@
 `client.ClientStore` say the rest (lesson 14).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from qrr_lib.engine.passage import BOUNDS, Point, field_key, is_number

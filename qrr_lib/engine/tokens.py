@@ -9,8 +9,6 @@ Bloch vectors as rows for the engine take as many bytes and more time than codes
 data/results/engine.json.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

@@ -2,9 +2,8 @@
 09).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
+from typing import Self
 
 import numpy as np
 
@@ -49,7 +48,7 @@ class IndexedDocuments:
         vectors: np.ndarray,
         states: States,
         texts: list[str] | None = None,
-    ) -> IndexedDocuments:
+    ) -> Self:
         """Index documents that are encoded already, as `scorer.encode_texts` gives
         them; their texts are needed for words. Returns self.
         """

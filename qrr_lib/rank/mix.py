@@ -4,11 +4,9 @@ weights (lesson 06).
 Mixing is arithmetic on those columns, so a sweep over α encodes nothing twice.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -54,7 +52,7 @@ class Candidates:
         """The signal "cosine": (Q, K)."""
         return self.signals["cosine"]
 
-    def with_signal(self, name: str, scores: np.ndarray) -> Candidates:
+    def with_signal(self, name: str, scores: np.ndarray) -> Self:
         """The same candidates with one more signal, (Q, K)."""
         return replace(self, signals=self.signals | {name: scores})
 

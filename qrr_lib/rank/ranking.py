@@ -1,7 +1,5 @@
 """A result that shows itself (lesson 06)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 from qrr_lib.embed.collection import Document

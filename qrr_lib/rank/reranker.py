@@ -2,9 +2,8 @@
 (lesson 06).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
+from typing import Self
 
 import numpy as np
 
@@ -83,7 +82,7 @@ class Reranker(IndexedDocuments):
 
     def index(
         self, collection: Collection | Mapping[str, str], skip_empty: bool = False
-    ) -> Reranker:
+    ) -> Self:
         """Embed, encode and index documents, in memory; a Collection, or a mapping {id:
         text}. (`qrr_lib.engine.Index` keeps them on disk.) Returns self.
 

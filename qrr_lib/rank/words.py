@@ -4,10 +4,9 @@ BM25 (Robertson & Zaragoza 2009) is `bm25s`'s (Lù 2024, arXiv:2407.03618), word
 stemmed by PyStemmer's Porter stemmer, English stop words are left out.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Mapping
+from typing import Self
 
 import numpy as np
 
@@ -38,7 +37,7 @@ class BM25:
         return len(self.ids)
 
     @property
-    def words(self) -> BM25:
+    def words(self) -> Self:
         """What scores words: this very stage."""
         return self
 

@@ -13,8 +13,6 @@ Definitions, over the course corpus's test queries (grades 0 to 3; a passage wit
   unsupported          share of answer sentences for which no passage is found
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import time

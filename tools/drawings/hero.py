@@ -3,8 +3,6 @@
 Numbers and titles are those of `qrr demo` with the default model; a test compares them.
 """
 
-from __future__ import annotations
-
 from drawings.canvas import Drawing
 from drawings.registry import drawing
 from drawings.svg import BLUE, GREEN, INK, MUTED, ORANGE
