@@ -5,9 +5,9 @@
 import time
 import warnings
 
-from qrr_lib.engine.extra import EngineError, package
 from qrr_lib.engine.passage import Point, field_key
-from qrr_lib.engine.stores import PAGE, Store
+from qrr_lib.engine.stores import PAGE, EngineError, Store
+from qrr_lib.lazy import package
 
 POINTS_A_REQUEST = 16  # a server takes 32 MB at a time
 TRIES = 4

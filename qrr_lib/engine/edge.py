@@ -5,9 +5,9 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
-from qrr_lib.engine.extra import EngineError, package
 from qrr_lib.engine.passage import Point, field_key
-from qrr_lib.engine.stores import PAGE, Store
+from qrr_lib.engine.stores import PAGE, EngineError, Store
+from qrr_lib.lazy import package
 
 SHARD = "edge_config.json"  # a folder that holds it is one of the engine's
 ROOM = 200 * 2**20  # bytes that must be free before anything is written

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qrr_lib.checks import check_ids, checked_text
-from qrr_lib.engine.extra import package
+from qrr_lib.lazy import package
 from qrr_lib.rank.words import K1, B
 
 OWN_FIELDS = ("id", "title", "source")  # of every passage; others are the reader's

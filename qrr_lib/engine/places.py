@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from qrr_lib.engine import client as server
 from qrr_lib.engine.edge import SHARD, EdgeStore, in_use
-from qrr_lib.engine.extra import EngineError, package
 from qrr_lib.engine.passage import Point
 from qrr_lib.engine.stores import Store
 from qrr_lib.files import is_local, path_of, say, secret
+from qrr_lib.lazy import package
 
 COLLECTION = "qrr"  # unless an address names another
 LOCAL = "meta.json"  # qdrant-client's local mode made a folder that holds it
@@ -94,7 +94,7 @@ def _client(place) -> dict:
 
 def _has_edge() -> bool:
     """True if Qdrant Edge is installed; says so if it is not."""
-    with contextlib.suppress(EngineError):
+    with contextlib.suppress(ValueError):
         return bool(package("qdrant_edge"))
     say(
         "qdrant-edge-py is not installed (it has no wheel for every platform): "

@@ -9,6 +9,12 @@ from qrr_lib.engine.passage import BOUNDS, Point, field_key, is_number
 PAGE = 512  # points read at a time
 
 
+class EngineError(ValueError):
+    """An engine is unreachable or refuses; the message says which one, where, and what
+    to do.
+    """
+
+
 class Store:
     """Points of an index. `q` is the package whose classes are used, `range` its class
     of numeric ranges.
