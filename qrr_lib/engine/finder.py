@@ -78,15 +78,10 @@ class Finder:
         """
         most = max(whole_number("k", k), whole_number("candidates", candidates))
         found = self.candidates({"": query}, most, where)
-        mixed, hits = found.mix(self.weights), Hits()
-        best = {found.doc_ids[i]: int(i) for i in found.order(mixed)[0][:k]}
-        points = self.store.retrieve(list(map(point_id, best)), SHOWN)
+        best = list(found.lines(self.weights, k))
+        points = self.store.retrieve([point_id(key) for key, *_ in best], SHOWN)
         shown = {point.payload.pop("id"): point.payload for point in points}
-        for rank, (key, i) in enumerate(best.items(), 1):
-            signals = {name: float(s[0, i]) for name, s in found.signals.items()}
-            score = float(mixed[0, i])
-            hits.append(Hit(key, rank, i + 1, score, signals, **shown[key]))
-        return hits
+        return Hits(Hit(*line, **shown[line[0]]) for line in best)
 
     def candidates(
         self, queries: Mapping[str, str], k: int = 100, where: list | None = None

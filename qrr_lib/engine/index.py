@@ -127,26 +127,18 @@ class Index(Finder):
             "bytes": self.store.size(),
         } | shown
 
-    def add(
-        self,
-        passages: Iterable[Passage],
-        progress: Callable[[int], None] | None = None,
-    ) -> int:
+    def add(self, passages: Iterable[Passage]) -> int:
         """Embed and store passages, block by block; those that are there unchanged are
         passed over, changed ones replaced. Returns how many were written.
 
-        A block is on disk when the next one begins; `progress` is then called with the
-        number of passages seen. ValueError for a bad passage or an id that comes twice:
-        blocks before it are kept.
+        A block is on disk when the next one begins. ValueError for a bad passage or an
+        id that comes twice: blocks before it are kept.
         """
-        written = done = 0
+        written = 0
         for block in blocks_of(passages, TEXTS_A_BLOCK):
             payloads = map(payload_of, block)
             keyed = {point_id(one["id"]): one for one in payloads}
             written += self._write(keyed, self.kind.points)
-            done += len(block)
-            if progress is not None:
-                progress(done)
         if written:
             self.store.optimise()
         return written

@@ -4,7 +4,7 @@ weights (lesson 06).
 Mixing is arithmetic on those columns, so a sweep over α encodes nothing twice.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
@@ -83,29 +83,18 @@ class Candidates:
             for qid, rows, s, order in ranked
         }
 
-    def best(
-        self, weights: float | Mapping[str, float], k: int
-    ) -> list[list[RankedDocument]]:
-        """The best k documents of every query (fewer where there are fewer)."""
-        scores, words = self.mix(weights), self.signals.get("words")
-        found = []
-        for q, order in enumerate(self.order(scores)):
-            columns = [i for i in order if self.rows[q, i] >= 0][:k]
-            found.append(
-                [
-                    RankedDocument(
-                        self.doc_ids[self.rows[q, i]],
-                        rank,
-                        int(i) + 1,
-                        float(scores[q, i]),
-                        float(self.signals["cosine"][q, i]),
-                        float(self.signals["states"][q, i]),
-                        None if words is None else float(words[q, i]),
-                    )
-                    for rank, i in enumerate(columns, 1)
-                ]
-            )
-        return found
+    def lines(
+        self, weights: float | Mapping[str, float], k: int, q: int = 0
+    ) -> Iterator[tuple]:
+        """The best k candidates of query q (fewer where there are fewer): (document id,
+        rank, rank before, mixed score, {signal: score}).
+        """
+        scores = self.mix(weights)
+        best = [int(i) for i in self.order(scores)[q] if self.rows[q, i] >= 0]
+        for rank, i in enumerate(best[:k], 1):
+            own = {name: float(signal[q, i]) for name, signal in self.signals.items()}
+            document = self.doc_ids[self.rows[q, i]]
+            yield document, rank, i + 1, float(scores[q, i]), own
 
 
 def checked_weights(weights: float | Mapping[str, float]) -> dict[str, float]:

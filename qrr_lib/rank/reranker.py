@@ -12,7 +12,7 @@ from qrr_lib.embed.collection import Collection, documents_of, ids_and_texts
 from qrr_lib.rank.explain import TokenMatch, matches
 from qrr_lib.rank.first_stage import FaissRetriever
 from qrr_lib.rank.indexed import IndexedDocuments
-from qrr_lib.rank.mix import Candidates, checked_alpha, checked_weights
+from qrr_lib.rank.mix import Candidates, RankedDocument, checked_alpha, checked_weights
 from qrr_lib.rank.ranking import Ranking
 from qrr_lib.rank.scorer import Scorer
 from qrr_lib.rank.states import States
@@ -151,7 +151,11 @@ class Reranker(IndexedDocuments):
         """
         k = whole_number("k", k)
         found = self.candidates({"": query}, max(k, candidates))
-        return Ranking(found.best(self.weights, k)[0], self.documents)
+        ranked = [
+            RankedDocument(*place, own["cosine"], own["states"], own.get("words"))
+            for *place, own in found.lines(self.weights, k)
+        ]
+        return Ranking(ranked, self.documents)
 
     def rank(
         self,
