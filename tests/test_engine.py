@@ -467,7 +467,7 @@ def test_only_what_can_be_kept_is_taken(tmp_path, embedder):
         Index.create(tmp_path / "a", embedder, Scorer(QubitAnglePredictor(24)))
     with pytest.raises(ValueError, match="not fitted"):
         Index.create(tmp_path / "a", embedder, Scorer(QubitMap(6), per="token"))
-    with pytest.raises(ValueError, match="unknown tokens='codes'"):
+    with pytest.raises(ValueError, match="unknown tokens 'codes'"):
         Index.create(tmp_path / "a", embedder, None, tokens="codes")
     assert not (tmp_path / "a").exists()
 

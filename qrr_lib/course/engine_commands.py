@@ -77,7 +77,10 @@ def search(args) -> None:
         explained = hits if args.explain else []
         matches = {hit.id: target.explain(args.query, hit.id) for hit in explained}
     if args.json:
-        print(json.dumps([_as_json(hit, matches) for hit in hits], indent=1))
+        shown = [hit._asdict() for hit in hits]
+        for one in shown if args.explain else ():
+            one["matches"] = [match._asdict() for match in matches[one["id"]]]
+        print(json.dumps(shown, indent=1))
         return
     for hit in hits:
         _print_hit(hit, matches.get(hit.id, []))
@@ -160,13 +163,6 @@ def _opened_or_made(place: str, tokens: str | None, precision: str):
         opened.close()
         raise ValueError(f"{place} keeps tokens as {kept}: index into another place")
     return opened
-
-
-def _as_json(hit, matches: Mapping[str, list]) -> dict:
-    shown = hit._asdict()
-    if hit.id in matches:
-        shown["matches"] = [match._asdict() for match in matches[hit.id]]
-    return shown
 
 
 def _print_hit(hit, matches: list) -> None:

@@ -102,17 +102,16 @@ class EdgeStore(Store):
         kind = kinds.Float if number else kinds.Keyword
         self._update(self.q.UpdateOperation.create_field_index(field_key(field), kind))
 
-    def query(self, asked: dict, k: int, wanted, by: dict, payload: list[str]) -> list:
+    def query(self, asked: dict, k: int, wanted, by: tuple, payload: list[str]) -> list:
         """Hits of a query in two steps, as `find` says, in the package's words."""
         nearest = self.q.Query.Nearest
         first = [
             self.q.Prefetch(k, query=nearest(vector, using=name), filter=wanted)
             for name, vector in asked.items()
         ]
-        [(name, vector)] = by.items()
         request = self.q.QueryRequest(
             k * len(asked),
-            query=nearest(vector, using=name),
+            query=nearest(by[1], using=by[0]),
             prefetches=first,
             with_payload=payload or False,
         )

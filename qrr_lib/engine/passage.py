@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qrr_lib.checks import check_ids, checked_text
+from qrr_lib.embed.collection import Document
 from qrr_lib.lazy import package
 from qrr_lib.rank.words import K1, B
 
@@ -43,10 +44,7 @@ class Passage(NamedTuple):
     source: str = ""
     fields: dict = MappingProxyType({})
 
-    @property
-    def full(self) -> str:
-        """Title, a space, text."""
-        return f"{self.title} {self.text}".strip()
+    full = Document.full
 
 
 def point_id(key: str) -> str:

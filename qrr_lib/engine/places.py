@@ -48,7 +48,10 @@ def open_store(place, layout: dict | None = None, first: Point | None = None) ->
 
 
 def _on_server(place, layout: dict | None, first: Point | None) -> Store:
-    store = server.ClientStore(**_client(place))
+    client, name = _client(place)
+    own = client is not place
+    said = f"{place}" if own else "the client's server"
+    store = server.ClientStore(client, said, name, own)
     try:
         _check(place, store.exists and store.count() > 0, layout)
     except (FileNotFoundError, ValueError):
@@ -66,17 +69,16 @@ def _check(place, there: bool, layout: dict | None) -> None:
         raise FileNotFoundError(f"no index at {place}: make one first")
 
 
-def _client(place) -> dict:
-    """Arguments of `ClientStore` for an address, a folder or a client."""
+def _client(place) -> tuple:
+    """(client, name of the collection) for an address, a folder or a client."""
     if not isinstance(place, (str, os.PathLike)):
-        return {"client": place, "place": "the client's server", "name": COLLECTION}
+        return place, COLLECTION
     client = package("qdrant_client").QdrantClient
     if not is_address(place):
         try:
-            made = client(path=str(place))
+            return client(path=str(place)), COLLECTION
         except RuntimeError as error:  # its lock
             raise in_use(place) from error
-        return {"place": str(place), "name": COLLECTION, "client": made, "own": True}
     address = urlsplit(place)
     if address.scheme not in ("http", "https") or not address.hostname:
         raise ValueError(f"{place} is no address: write http://host:6333")
@@ -88,8 +90,7 @@ def _client(place) -> dict:
         check_compatibility=False,
         trust_env=not is_local(place),
     )
-    name = address.path.strip("/") or COLLECTION
-    return {"client": made, "place": place, "name": name, "own": True}
+    return made, address.path.strip("/") or COLLECTION
 
 
 def _has_edge() -> bool:

@@ -203,13 +203,11 @@ class Reranker(IndexedDocuments):
             words = BM25(self.first_stage.words.stem)
             words.add([str(i) for i in range(len(documents))], texts=documents)
             signals["words"] = words.scores([query], order[None])
-        mixed = Candidates([""], documents, order[None], signals).mix(self.weights)[0]
-        found = []
-        for i in np.argsort(-mixed, kind="stable"):
-            place, score = int(order[i]), float(mixed[i])
-            text = documents[place]
-            found.append({"corpus_id": place, "score": score, "text": text})
-        return found
+        found = Candidates([""], documents, order[None], signals)
+        return [
+            {"corpus_id": int(order[before - 1]), "score": score, "text": text}
+            for text, _, before, score, _ in found.lines(self.weights, len(documents))
+        ]
 
     def token_weights(self, queries: States) -> list[np.ndarray] | None:
         """Weights of each query's tokens, by rarity in the documents; None: equal."""
