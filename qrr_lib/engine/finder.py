@@ -20,7 +20,6 @@ from qrr_lib.rank.mix import SIGNALS, Candidates
 from qrr_lib.rank.ranking import Ranking
 from qrr_lib.rank.states import States, offsets_of
 from qrr_lib.rank.words import word_numbers, words_signal
-from qrr_lib.tables import Table, ranking_table
 
 COUNTED = 50_000  # passages whose word pieces are counted: enough for a fair sample
 SHOWN = ["id", "title", "text", "source", "fields"]
@@ -45,13 +44,9 @@ class Hit(NamedTuple):
 class Hits(Ranking):
     """Hits, best first: a list that a notebook shows as a table."""
 
-    def table(self) -> Table:
-        """Rank, move, passage, the mixed score and each signal."""
-        return ranking_table(
-            [(hit.rank, hit.first_rank, hit.score) for hit in self],
-            [(hit.title or hit.id, hit.text) for hit in self],
-            [hit.signals for hit in self],
-        )
+    def named(self, doc: Hit) -> tuple[str, str]:
+        """(title, text) to show of a hit."""
+        return doc.title or doc.id, doc.text
 
 
 class Finder:

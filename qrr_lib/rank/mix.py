@@ -26,6 +26,12 @@ class RankedDocument(NamedTuple):
     quantum: float
     words: float | None = None
 
+    @property
+    def signals(self) -> dict[str, float]:
+        """The scores that were mixed, by name."""
+        scores = {"cosine": self.cosine, "states": self.quantum, "words": self.words}
+        return {name: score for name, score in scores.items() if score is not None}
+
 
 @dataclass(frozen=True)
 class Candidates:
