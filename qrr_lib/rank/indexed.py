@@ -81,13 +81,6 @@ class IndexedDocuments:
             )
         return ids
 
-    def token_weights(self, queries: States) -> list[np.ndarray] | None:
-        """Weights of each query's tokens, by rarity in the documents; None: equal."""
-        if queries.token_ids is None:
-            return None
-        bounds = zip(queries.offsets, queries.offsets[1:])
-        return [self.rarity.weights(queries.token_ids[a:b]) for a, b in bounds]
-
     def states_of(self, doc_id: str) -> States:
         """What `score` compares of one indexed document; ValueError for an unknown
         id.

@@ -211,7 +211,10 @@ class Reranker(IndexedDocuments):
 
     def token_weights(self, queries: States) -> list[np.ndarray] | None:
         """Weights of each query's tokens, by rarity in the documents; None: equal."""
-        return super().token_weights(queries) if self.scorer.idf else None
+        if queries.token_ids is None or not self.scorer.idf:
+            return None
+        bounds = zip(queries.offsets, queries.offsets[1:])
+        return [self.rarity.weights(queries.token_ids[a:b]) for a, b in bounds]
 
     def explain(self, query: str, doc_id: str) -> list[TokenMatch]:
         """Say which token of the query met which token of an indexed document (lesson
