@@ -19,7 +19,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install $(if $(TORCH_IND
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lab site slides classroom rehearsal faults bench bench-faiss bench-corpus bench-quality bench-tokens bench-compare bench-shots bench-service bench-rag bench-engine bench-precision measure format lint clean
+.PHONY: help demo test test-all lab site slides classroom rehearsal faults bench bench-faiss bench-corpus bench-quality bench-tokens bench-compare bench-shots bench-service bench-rag bench-engine bench-precision bench-gpu bench-startup measure format lint clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | sort
@@ -132,10 +132,19 @@ bench-engine: $(VENV)/installed-test ## an index of one's own: bytes a token, mi
 bench-precision: $(VENV)/installed-test ## the embedder in fp32, bf16 and int8: CPU time, cosine, nDCG@10 (needs QRR_COLLECTIONS_DIR; an hour)
 	$(BIN)/python -m tools.bench.precision --speed --model all-MiniLM-L6-v2
 	$(BIN)/python -m tools.bench.precision --speed --model all-mpnet-base-v2
+	$(BIN)/python -m tools.bench.precision --speed --model all-mpnet-base-v2 --texts 300 --precisions fp32 int8
+	$(BIN)/python -m tools.bench.precision --batches
 	$(BIN)/python -m tools.bench.precision --quality cranfield --model all-mpnet-base-v2
 	$(BIN)/python -m tools.bench.precision --quality scifact --model all-MiniLM-L6-v2
 	$(BIN)/python -m tools.bench.precision --quality course --model all-MiniLM-L6-v2
+	$(BIN)/python -m tools.bench.precision --quality course --model all-MiniLM-L6-v2 --precision bf16
 	$(BIN)/python -m tools.bench.precision --quality course --model all-mpnet-base-v2
+
+bench-startup: $(VENV)/installed-test ## how long commands take to their first answer
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.bench.startup
+
+bench-gpu: $(VENV)/installed-test ## what the course says, checked on a CUDA device, and how fast it is there (under five minutes; without one it says so)
+	$(BIN)/python -m tools.bench.gpu
 
 measure: $(VENV)/installed-test ## time and memory of every lesson, written into docs/costs.md
 	$(BIN)/python tools/notebooks.py measure

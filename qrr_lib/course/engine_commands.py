@@ -9,7 +9,6 @@ from pathlib import Path
 import qrr_lib
 from qrr_lib import engine
 from qrr_lib.course.judgements import rankings
-from qrr_lib.course.loading import Loading
 from qrr_lib.embed.collection import read_queries
 from qrr_lib.embed.qrels import read_qrels
 from qrr_lib.engine.passages import split_id
@@ -31,6 +30,8 @@ def index(args) -> int:
         raise ValueError(f"there is nothing to read in {', '.join(args.paths)}")
     passed = ", ".join(f"{n} {kind}" for kind, n in others.most_common(5))
     say(f"{len(files)} files to read" + (f"; passed over: {passed}" if passed else ""))
+    from qrr_lib.course.loading import Loading  # here: it imports torch
+
     with _opened_or_made(args.to, args.tokens, args.precision) as target:
         loading = Loading(target, files)
         written = loading.into(target)
