@@ -17,6 +17,8 @@ STALE := $(shell test ! -f $(VENV)/pyvenv.cfg || case "$$(sed -n 's/^command = /
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c constraints.txt
 export PYTHONUTF8 := 1
+# two files of tests, or two notebooks, at a time: a core each
+TWO := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all lab site slides classroom rehearsal faults bench bench-faiss bench-corpus bench-quality bench-tokens bench-compare bench-shots bench-service bench-rag bench-engine bench-precision bench-gpu bench-startup measure format lint clean
@@ -38,9 +40,10 @@ $(VENV)/installed: $(VENV)/made pyproject.toml constraints.txt
 	$(PIP) -e .
 	@touch $@
 
-$(VENV)/installed-test: $(VENV)/installed
+$(VENV)/installed-test: $(VENV)/made pyproject.toml constraints.txt
+	@echo "Installing the course's packages and those of its tests into $(VENV) (some minutes, once)"
 	$(PIP) -e ".[test]"
-	@touch $@
+	@touch $(VENV)/installed $@
 
 demo: $(VENV)/installed      ## answer one question: cosine's ranking beside the reranked one, and nDCG@10 of both
 	@$(BIN)/qrr demo
@@ -54,7 +57,7 @@ lab: $(VENV)/installed-serve       ## open JupyterLab on lesson 00
 
 test: $(VENV)/installed-test ## unit tests, every lesson and solution, light-mode smoke (under 25 minutes)
 	@$(BIN)/qrr models && $(BIN)/qrr models all-MiniLM-L6-v2 && $(BIN)/qrr models SmolLM2-135M-Instruct
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TWO)
 
 $(VENV)/installed-browser: $(VENV)/installed-test
 	$(PIP) -e ".[test,browser]"

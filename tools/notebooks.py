@@ -188,6 +188,22 @@ def write_exercises() -> None:
         write(exercise_from(read(path)), EXERCISES / path.name)
 
 
+def nbval(*arguments, **environment) -> subprocess.CompletedProcess:
+    """pytest with nbval alone on notebooks, as the tests' settings have it."""
+    plain = "-q -p no:cacheprovider -p no:randomly -rN --nbval-lax --nbval-current-env"
+    waits = "--nbval-cell-timeout=180 --nbval-kernel-startup-timeout=120"
+    command = [sys.executable, "-m", "pytest", *plain.split(), *waits.split()]
+    command += ["-o", "addopts=", "-o", "testpaths=", *map(str, arguments)]
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
 def resident_memory(process) -> int:
     """Resident bytes of a process and all its children."""
     import psutil

@@ -177,6 +177,7 @@ def settings() -> list[str]:
         "repository_url": f"https://github.com/{repository}",
         "repository_branch": branch,
         "use_repository_button": "1",
+        "use_issues_button": "1",
         "launch_buttons.binderhub_url": "https://mybinder.org",
         "launch_buttons.colab_url": "https://colab.research.google.com",
         "launch_buttons.notebook_interface": "jupyterlab",
