@@ -57,12 +57,12 @@ test: $(VENV)/installed-test ## unit tests, every lesson and solution, light-mod
 	$(BIN)/python -m pytest
 
 $(VENV)/installed-browser: $(VENV)/installed-test
-	$(PIP) -e ".[test,browser]"
+	$(PIP) -e ".[test,browser,classroom]"
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || apt-get install -y --no-install-recommends chromium \
 		|| $(BIN)/python -m playwright install chromium || echo "no Chromium: the browser tests will be skipped and say so"
 	@touch $@
 
-test-all: $(VENV)/installed-browser ## everything: all of the above, light mode for every notebook, a browser, an offline class, a rehearsal of Binder
+test-all: $(VENV)/installed-browser ## everything: all of the above, light mode for every notebook, a browser, marks by nbgrader, an offline class, a rehearsal of Binder
 	@$(BIN)/qrr models && $(BIN)/qrr models all-MiniLM-L6-v2 && $(BIN)/qrr models SmolLM2-135M-Instruct
 	$(BIN)/python -m pytest --all
 
