@@ -255,3 +255,16 @@ def test_no_lesson_is_forgotten(title):
     at_home = re.search(r"\*At home\*: ([\d, ]+)\.", body)[1].split(", ")
     opened = {number_of(row[3]) for row in PLANS[title]} - {""}
     assert sorted([*opened, *at_home]) == notebooks.NUMBERS
+
+
+@EACH
+def test_every_lesson_has_questions_and_one_of_judgement(path):
+    """Numbered through; each with an answer of more than a few words."""
+    text = page("assessment")
+    numbers = re.findall(r"(?m)^\*\*(\d+)\. ", text)
+    assert numbers == [str(number) for number in range(1, len(numbers) + 1)]
+    body = text.split(f"## Lesson {path.name[:2]}\n")[1].split("\n## ")[0]
+    asked = re.findall(r"(?m)^\*\*\d+\. (.+)\*\*\n(.+)$", body)
+    assert len(asked) == body.count("**\n") >= 2
+    assert sum(question.startswith("*(judgement)*") for question, _ in asked) == 1
+    assert all(len(answer.split()) >= 3 for _, answer in asked)
