@@ -242,9 +242,10 @@ def sources(cells, kind: str) -> list[str]:
     return [cell.source for cell in cells if cell.cell_type == kind]
 
 
-def test_slides_hold_every_cell_of_a_lesson_once():
-    cells = notebooks.read(LESSONS[-1]).cells
-    groups = slides.steps(notebooks.read(LESSONS[-1]))
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_slides_hold_every_cell_of_a_lesson_once(path):
+    cells = notebooks.read(path).cells
+    groups = slides.steps(notebooks.read(path))
     shown = [cell for group in groups for cell in group]
     assert sources(shown, "code") == sources(cells, "code")
     said = " ".join(sources(shown, "markdown"))

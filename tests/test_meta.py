@@ -367,3 +367,27 @@ def test_outputs_carry_nothing_of_a_machine(path):
                 text,
             )
             assert not found, f"{found[0]}: {cell.source[:80]}"
+
+
+GLOSSARY = ROOT / "notebooks" / "glossary.md"
+TERM = r"(?m)^- \*\*(.+?)\*\* \((\d\d)\): (.+)$"
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=name)
+def test_terms_of_the_glossary_stand_where_it_says(path):
+    """In the lesson that a term names, or in its exercises, a word of the term is
+    there.
+    """
+    books = [notebooks.read(path), notebooks.read(notebooks.SOLUTIONS / path.name)]
+    text = " ".join(cell.source for book in books for cell in book.cells)
+    text = re.sub(r"[$_{}]", "", text).lower()
+    for term, number, meaning in re.findall(TERM, GLOSSARY.read_text("utf-8")):
+        if number == path.name[:2]:
+            words = re.findall(r"[^\W\d_]{2,}", term.lower())
+            assert any(word[:6] in text for word in words or [term.lower()]), term
+            assert len(meaning.split()) > 2, term
+
+
+def test_the_glossary_explains_each_term_once():
+    terms = [term.lower() for term, *_ in re.findall(TERM, GLOSSARY.read_text("utf-8"))]
+    assert len(set(terms)) == len(terms) > 200

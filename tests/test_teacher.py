@@ -197,14 +197,18 @@ def number_of(cell: str) -> str:
     return number
 
 
-def named(path: Path, what: str) -> int:
-    """Minutes of the sections in italics, "*A*" or "*A* to *B*"."""
-    order, total = list(minutes(path)), 0
+def chosen(path: Path, what: str) -> list[str]:
+    """The sections in italics, "*A*" or "*A* to *B*"."""
+    order, found = list(minutes(path)), []
     for first, last in re.findall(r"\*([^*]+)\*(?: to \*([^*]+)\*)?", what):
         assert {first, last or first} <= set(order), f"{path.stem}: {first} {last}"
-        chosen = order[order.index(first) : order.index(last or first) + 1]
-        total += sum(minutes(path)[name] for name in chosen)
-    return total
+        found += order[order.index(first) : order.index(last or first) + 1]
+    return found
+
+
+def named(path: Path, what: str) -> int:
+    """Minutes of the sections that a row names."""
+    return sum(minutes(path)[name] for name in chosen(path, what))
 
 
 def picked(path: Path, what: str) -> int:
@@ -268,3 +272,26 @@ def test_every_lesson_has_questions_and_one_of_judgement(path):
     assert len(asked) == body.count("**\n") >= 2
     assert sum(question.startswith("*(judgement)*") for question, _ in asked) == 1
     assert all(len(answer.split()) >= 3 for _, answer in asked)
+
+
+@pytest.mark.parametrize("title", PLANS)
+def test_a_clock_beside_each_row_does_not_run_out(title):
+    """Prose at 200 words a minute, two minutes a stop, and all cells of the lesson once
+    when it is opened.
+    """
+    results = notebooks.ROOT / "data" / "results" / "lessons.json"
+    measured = json.loads(results.read_text(encoding="utf-8"))["lessons"]
+    opened = {""}
+    for _, length, what, lesson, part in PLANS[title]:
+        if "read" not in part:
+            continue
+        path = OF_NUMBER[number_of(lesson)]
+        names = chosen(path, what) if part == "part of read" else list(minutes(path))
+        text = dict(sections(path))
+        clock = sum(len(plain(text[name]).split()) for name in names) / 200
+        clock += 2 * sum(section in names for section, _ in stops(path))
+        if lesson not in opened and "stored" not in what:
+            both = measured[path.stem].values()
+            clock += max(model["seconds"] for model in both) / 60
+        opened.add(lesson)
+        assert clock <= int(length), f"{what}: {clock:.1f} minutes"
