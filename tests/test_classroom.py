@@ -251,8 +251,11 @@ def test_slides_hold_every_cell_of_a_lesson_once(path):
     said = " ".join(sources(shown, "markdown"))
     words = " ".join(sources(cells, "markdown")).split()
     assert all(word in said for word in words) and len(groups) >= 10
-    for first, *_ in groups:
+    for first, *rest in groups:
         assert first.cell_type == "markdown" and first.source.startswith("#")
+        assert not (slides.STOP.search(first.source) and sources(rest, "code")), (
+            f"the answer stands under the question: {first.source[:200]}"
+        )
 
 
 def test_slides_ask_no_other_server():
