@@ -57,7 +57,7 @@ test: $(VENV)/installed-test ## unit tests, every lesson and solution, light-mod
 	$(BIN)/python -m pytest
 
 $(VENV)/installed-browser: $(VENV)/installed-test
-	$(PIP) -e ".[test,browser,classroom]"
+	$(PIP) -e ".[test,browser]"
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || apt-get install -y --no-install-recommends chromium \
 		|| $(BIN)/python -m playwright install chromium || echo "no Chromium: the browser tests will be skipped and say so"
 	@touch $@
