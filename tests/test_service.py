@@ -330,9 +330,31 @@ def test_stopping_finishes_what_was_begun():
             begun = pool.submit(ask, url, query="wait", documents=DOCUMENTS)
             assert embedder.entered.wait(10)
             threading.Timer(0.5, embedder.go.set).start()
-        assert begun.result().status_code == 200
+        answer = begun.result()
+        assert answer.status_code == 200
+        assert answer.headers["Connection"] == "close"  # nothing more is sent on it
         with pytest.raises(httpx.ConnectError):
             httpx.get(url + "/health")
+
+
+def test_whoever_came_first_is_answered_first(monkeypatch):
+    monkeypatch.setattr("qrr_lib.serve.turns.TOGETHER", 500)
+    embedder = SlowEmbedder()
+    with running(create_app(toy_modes(embedder))) as url, ThreadPoolExecutor(8) as pool:
+        done, asked = [], []
+        asked.append(pool.submit(ask, url, **DOG | {"query": "wait"}))
+        assert embedder.entered.wait(10)
+        for waiting, long in enumerate([1, 5, 1, 1, 1, 1, 1], 2):
+            body = {"query": "a dog", "documents": ["a dog barks " * long] * 5}
+            asked.append(pool.submit(ask, url, **body))
+            asked[-1].add_done_callback(lambda _, long=long: done.append(long))
+            while httpx.get(url + "/health").json()["waiting"] < waiting:
+                time.sleep(0.01)
+        calls = embedder.calls
+        embedder.go.set()
+        assert {one.result().status_code for one in asked} == {200}
+        # 500 characters are the long one's and three short ones'; then three more
+        assert embedder.calls == calls + 2 and 5 in done[:5]
 
 
 def test_answers_are_not_crossed(toy):

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from qrr_lib.files import secret
@@ -52,6 +53,12 @@ class Connection(H11Protocol):
         """Has it sent a whole request that is not answered yet?"""
         cycle = self.cycle
         return bool(cycle) and not (cycle.more_body or cycle.response_complete)
+
+    def shutdown(self) -> None:
+        """Say in the answer, if one is due, that the connection ends with it."""
+        if self.is_at_work():
+            self.cycle.default_headers = [*self.cycle.default_headers, CLOSE_HEADER]
+        super().shutdown()
 
     def _wait_for_head(self) -> None:
         if self.patience:

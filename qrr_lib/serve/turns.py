@@ -34,9 +34,8 @@ class Job:
 class Turns:
     """Run requests off the event loop, in one thread; refuse them where too many wait.
 
-    Those with the same `work` that wait together are given to it together, short ones
-    first, up to `TOGETHER` characters; the one that has waited longest is always among
-    them.
+    Those with the same `work` that wait together are given to it together, in the order
+    in which they came, up to `TOGETHER` characters.
 
     Parameters
     ----------
@@ -102,7 +101,7 @@ class Turns:
             return
         first, *others = self._queue
         batch, room = [first], TOGETHER - first.size
-        for job in sorted(others, key=lambda job: job.size):
+        for job in others:
             if job.work == first.work and 0 < job.size <= room:
                 batch.append(job)
                 room -= job.size
