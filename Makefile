@@ -123,8 +123,10 @@ bench-shots: $(VENV)/installed-test ## shots, allocation and noise of lesson 12
 bench-service: $(VENV)/installed-test ## load on the service, loopback only: throughput, latency, errors, restart
 	$(BIN)/python -m tools.bench.service
 
-bench-rag: $(VENV)/installed-test ## what reranking does to answers: context recall, citation precision
+bench-rag: $(VENV)/installed-test ## what reranking does to answers, and what citations are worth
 	$(BIN)/python -m tools.bench.rag
+	$(BIN)/python -m tools.bench.answers
+	$(BIN)/python -m tools.bench.citations
 
 bench-engine: $(VENV)/installed-test ## an index of one's own: bytes a token, milliseconds a query, passages a second (25 minutes, 4 GB of memory, 6 GB of disk)
 	$(BIN)/python -m tools.bench.engine
