@@ -8,6 +8,7 @@ import argparse
 import functools
 import json
 import os
+import random
 import sys
 from pathlib import Path
 
@@ -142,6 +143,25 @@ def test_parts_make_the_index_that_one_process_makes(
     assert found.keys() == wanted.keys()
     for key in wanted:
         np.testing.assert_allclose(found[key], wanted[key], atol=5e-4)
+
+
+def test_a_damaged_part_is_refused_and_made_anew(docs, tmp_path, here, embedder):
+    parts, rng, refused = tmp_path / "parts", random.Random(0), 0
+    here(docs, parts)
+    path = min(parts.iterdir())
+    whole, points, about = path.read_bytes(), read_part(path), part_about(path)
+    for _ in range(200):
+        damaged = bytearray(whole)
+        damaged[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+        path.write_bytes(damaged)
+        try:  # a bit that says nothing of what is kept may change
+            assert part_about(path) != about or read_part(path) == points
+        except ValueError as error:
+            refused += "delete it and give the same `qrr bulk` again" in str(error)
+    assert refused > 80  # the others hit what describes the file
+    path.unlink()
+    here(docs, parts)
+    assert read_part(path) == points
 
 
 def test_a_second_run_does_what_changed(docs, tmp_path, here):

@@ -28,7 +28,8 @@ def write_part(path: Path, about: dict, points: list[Point]) -> None:
     schema = arrow.schema(kinds, metadata={ABOUT: json.dumps(about)})
     with atomic_path(path) as partial:
         table = arrow.Table.from_pylist(rows, schema)
-        parquet.write_table(table, partial, compression="zstd")
+        options = {"compression": "zstd", "write_page_checksum": True}
+        parquet.write_table(table, partial, **options)
 
 
 def part_about(path: Path) -> dict | None:
@@ -37,18 +38,27 @@ def part_about(path: Path) -> dict | None:
         return None
     try:
         found = package("pyarrow.parquet").read_schema(path).metadata or {}
+        return json.loads(found.get(ABOUT, "null"))
     except (OSError, ValueError):  # whoever reads it will say what is wrong
         return None
-    return json.loads(found[ABOUT]) if ABOUT in found else None
 
 
 def read_part(path: Path) -> list[Point]:
-    """The points in a file."""
-    points = []
-    for row in package("pyarrow.parquet").read_table(path).to_pylist():
-        payload = json.loads(row.pop("payload"))
-        row["words"] = word_vector(unpacked(payload["words"]).tolist())
-        row["pieces"] = dict.fromkeys(row["pieces"], 1.0)
-        vectors = {name: value for name, value in row.items() if value is not None}
-        points.append(Point(point_id(payload["id"]), vectors, payload))
-    return points
+    """The points in a file; ValueError if it is damaged."""
+    read = package("pyarrow.parquet").read_table
+    try:
+        rows = read(path, page_checksum_verification=True).to_pylist()
+        return list(map(_point, rows))
+    except (OSError, ValueError, LookupError) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}): delete it and give the same `qrr bulk` "
+            "again, which makes it anew"
+        ) from None
+
+
+def _point(row: dict) -> Point:
+    payload = json.loads(row.pop("payload"))
+    row["words"] = word_vector(unpacked(payload["words"]).tolist())
+    row["pieces"] = dict.fromkeys(row["pieces"], 1.0)
+    vectors = {name: value for name, value in row.items() if value is not None}
+    return Point(point_id(payload["id"]), vectors, payload)

@@ -89,13 +89,19 @@ class Drawn:
 
 
 def query(collection, embedder, folder: Path) -> dict:
-    """A query's parts; texts that the course ships no states for."""
+    """A query's parts, with the light model and with the default one."""
+    embedders = embedder, TextEmbedder(cache=False)
+    return {e.name: query_parts(collection, e, folder / e.name) for e in embedders}
+
+
+def query_parts(collection, embedder, folder: Path) -> dict:
+    """Parts of a query; texts that the course ships no states for."""
     asked = [f"please: {text}" for text in collection.split("test").values()]
     times = {name: [] for name in ("embed", "whole", "reorder 100")}
     with Index.create(folder, embedder) as index:
         index.add(Passage(key, *doc) for key, doc in collection.docs.items())
         ids = [point_id(key) for key in list(collection.docs)[:100]]
-        index.search(asked[0])
+        index.search("a first one, which counts the words")
         for text in asked:
             vector, states = timed(
                 times["embed"], lambda t=text: index.kind.encode([t])

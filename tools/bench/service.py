@@ -1,7 +1,7 @@
-"""One bounded load run against the service on this machine: closed-loop clients, then
-overload, then a restart under load.
+"""One bounded load run against the service on this machine: closed-loop clients, what
+computing requests together buys for short texts, overload, a restart under load.
 
-    # make bench-service, about 3 minutes; writes data/results/service.json
+    # make bench-service, about 6 minutes; writes data/results/service.json
     python -m tools.bench.service
 
 Each client sends its next request when the last one is answered. Every request carries
@@ -37,18 +37,29 @@ RESULTS = Path(__file__).resolve().parents[2] / "data" / "results" / "service.js
 DOCUMENTS = 4
 
 
-def start(port: int, model: str, waiting: int) -> subprocess.Popen:
-    """Start the service and wait until it answers."""
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def start(port: int, model: str, waiting: int, together: bool = True):
+    """Start the service and wait until it answers; without `together` it computes one
+    request at a time. Returns the process.
+    """
     code = (
         "import sys; from qrr_lib.serve.course_service import course_modes; "
         "from qrr_lib.serve.service import create_app; from qrr_lib.serve.shapes "
         "import Limits; from qrr_lib.serve.server import server_of; "
+        "from qrr_lib.serve import turns; "
+        "turns.TOGETHER = turns.TOGETHER * int(sys.argv[4]); "
         "modes, texts, notes = course_modes(sys.argv[2]); app = create_app(modes, "
         "texts, limits=Limits(waiting=int(sys.argv[3])), notes=notes); "
         "server_of(app, '127.0.0.1', int(sys.argv[1]), log_level='error').run()"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code, str(port), model, str(waiting)],
+        [sys.executable, "-c", code, str(port), model, str(waiting), f"{together:d}"],
         env={**os.environ, "QRR_OFFLINE": "1"},
     )
     for _ in range(600):
@@ -163,6 +174,33 @@ def load(
     }
 
 
+def batching(model: str, titles: list[str], seconds: float) -> dict:
+    """Two services, one that computes requests together and one that does not, asked in
+    turn with short texts.
+    """
+    ports = {"apart": free_port(), "together": free_port()}
+    running = {
+        name: start(port, model, 64, name == "together") for name, port in ports.items()
+    }
+    rows = {}
+    try:
+        for clients in (1, 8, 32):
+            rates = {name: [] for name in ports}
+            for _ in range(3):
+                for name, port in ports.items():
+                    url, pid = f"http://127.0.0.1:{port}", running[name].pid
+                    found = load(url, clients, "cosine", titles, seconds, pid)
+                    rates[name].append(found["answers per second"])
+            median = {name: float(np.median(each)) for name, each in rates.items()}
+            factor = round(median["together"] / median["apart"], 2)
+            rows[f"{clients} clients"] = median | {"factor": factor}
+    finally:
+        for process in running.values():
+            process.terminate()
+            process.wait(30)
+    return {"answers per second, short texts, medians of three": rows}
+
+
 def restart_under_load(
     port: int, model: str, process: subprocess.Popen, passages: list[str]
 ) -> tuple[dict, subprocess.Popen]:
@@ -207,16 +245,16 @@ def main() -> None:
         help="repeat the restart alone and merge it into the stored results",
     )
     args = parser.parse_args()
-    passages = [doc.text for doc in load_collection("course").docs.values()]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    docs = load_collection("course").docs.values()
+    passages, titles = [doc.text for doc in docs], [doc.title for doc in docs]
+    port = free_port()
     url, process = f"http://127.0.0.1:{port}", start(port, args.model, 64)
     results = {
         "how": "python -m tools.bench.service",
         "date": time.strftime("%Y-%m-%d"),
         "model": args.model,
         "documents a request": DOCUMENTS,
+        "requests computed together": {},
         "cores": os.cpu_count(),
         "machine": platform.machine(),
         "threads": os.environ.get("OMP_NUM_THREADS", "all"),
@@ -250,6 +288,10 @@ def main() -> None:
     finally:
         process.terminate()
         process.wait(30)
+    if not args.only_restart:
+        found = batching(args.model, titles, args.seconds / 2)
+        results["requests computed together"] = found
+        print(found, flush=True)
     RESULTS.write_text(
         json.dumps(results, indent=1) + "\n", encoding="utf-8", newline="\n"
     )
