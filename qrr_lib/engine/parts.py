@@ -45,18 +45,20 @@ def part_about(path: Path) -> dict | None:
 
 def read_part(path: Path) -> list[Point]:
     """The points in a file; ValueError if it is damaged."""
-    points, parquet = [], package("pyarrow.parquet")
+    read = package("pyarrow.parquet").read_table
     try:
-        table = parquet.read_table(path, page_checksum_verification=True)
-    except (OSError, ValueError) as error:
+        rows = read(path, page_checksum_verification=True).to_pylist()
+        return list(map(_point, rows))
+    except (OSError, ValueError, LookupError) as error:
         raise ValueError(
             f"{path} is damaged ({error}): delete it and give the same `qrr bulk` "
             "again, which makes it anew"
         ) from None
-    for row in table.to_pylist():
-        payload = json.loads(row.pop("payload"))
-        row["words"] = word_vector(unpacked(payload["words"]).tolist())
-        row["pieces"] = dict.fromkeys(row["pieces"], 1.0)
-        vectors = {name: value for name, value in row.items() if value is not None}
-        points.append(Point(point_id(payload["id"]), vectors, payload))
-    return points
+
+
+def _point(row: dict) -> Point:
+    payload = json.loads(row.pop("payload"))
+    row["words"] = word_vector(unpacked(payload["words"]).tolist())
+    row["pieces"] = dict.fromkeys(row["pieces"], 1.0)
+    vectors = {name: value for name, value in row.items() if value is not None}
+    return Point(point_id(payload["id"]), vectors, payload)
