@@ -65,7 +65,7 @@ $(VENV)/installed-browser: $(VENV)/installed-test
 		|| $(BIN)/python -m playwright install chromium || echo "no Chromium: the browser tests will be skipped and say so"
 	@touch $@
 
-test-all: $(VENV)/installed-browser ## everything: all of the above, light mode for every notebook, a browser, an offline class, a rehearsal of Binder
+test-all: $(VENV)/installed-browser ## everything: all of the above, light mode for every notebook, a browser, marks by nbgrader, an offline class, a rehearsal of Binder
 	@$(BIN)/qrr models && $(BIN)/qrr models all-MiniLM-L6-v2 && $(BIN)/qrr models SmolLM2-135M-Instruct
 	$(BIN)/python -m pytest --all
 
@@ -126,8 +126,10 @@ bench-shots: $(VENV)/installed-test ## shots, allocation and noise of lesson 12
 bench-service: $(VENV)/installed-test ## load on the service, loopback only: throughput, latency, errors, restart
 	$(BIN)/python -m tools.bench.service
 
-bench-rag: $(VENV)/installed-test ## what reranking does to answers: context recall, citation precision
+bench-rag: $(VENV)/installed-test ## what reranking does to answers, and what citations are worth
 	$(BIN)/python -m tools.bench.rag
+	$(BIN)/python -m tools.bench.answers
+	$(BIN)/python -m tools.bench.citations
 
 bench-engine: $(VENV)/installed-test ## an index of one's own: bytes a token, milliseconds a query, passages a second (25 minutes, 4 GB of memory, 6 GB of disk)
 	$(BIN)/python -m tools.bench.engine

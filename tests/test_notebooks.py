@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from test_form import CLOSING, NOT_YET
+from test_form import CLOSING
 
 import notebooks
 
@@ -45,8 +45,7 @@ def test_headings_in_order_and_closing_sections(path):
         and levels[0] == 1
         and all(b <= a + 1 for a, b in zip(levels, levels[1:]))
     )
-    closing = ["Check"] * (path.name[:2] in NOT_YET) + CLOSING
-    assert [name for _, name in heads][-len(closing) :] == closing
+    assert [name for _, name in heads][-len(CLOSING) :] == CLOSING
     assert (
         len(
             re.findall(
