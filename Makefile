@@ -17,6 +17,8 @@ STALE := $(shell test ! -f $(VENV)/pyvenv.cfg || case "$$(sed -n 's/^command = /
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c constraints.txt
 export PYTHONUTF8 := 1
+# two files of tests, or two notebooks, at a time: a core each
+TWO := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all lab site slides classroom rehearsal faults bench bench-faiss bench-corpus bench-quality bench-tokens bench-compare bench-shots bench-service bench-rag bench-engine bench-precision bench-gpu bench-startup measure format lint clean
@@ -38,9 +40,10 @@ $(VENV)/installed: $(VENV)/made pyproject.toml constraints.txt
 	$(PIP) -e .
 	@touch $@
 
-$(VENV)/installed-test: $(VENV)/installed
+$(VENV)/installed-test: $(VENV)/made pyproject.toml constraints.txt
+	@echo "Installing the course's packages and those of its tests into $(VENV) (some minutes, once)"
 	$(PIP) -e ".[test]"
-	@touch $@
+	@touch $(VENV)/installed $@
 
 demo: $(VENV)/installed      ## answer one question: cosine's ranking beside the reranked one, and nDCG@10 of both
 	@$(BIN)/qrr demo
@@ -54,7 +57,7 @@ lab: $(VENV)/installed-serve       ## open JupyterLab on lesson 00
 
 test: $(VENV)/installed-test ## unit tests, every lesson and solution, light-mode smoke (under 25 minutes)
 	@$(BIN)/qrr models && $(BIN)/qrr models all-MiniLM-L6-v2 && $(BIN)/qrr models SmolLM2-135M-Instruct
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TWO)
 
 $(VENV)/installed-browser: $(VENV)/installed-test
 	$(PIP) -e ".[test,browser]"
@@ -62,7 +65,7 @@ $(VENV)/installed-browser: $(VENV)/installed-test
 		|| $(BIN)/python -m playwright install chromium || echo "no Chromium: the browser tests will be skipped and say so"
 	@touch $@
 
-test-all: $(VENV)/installed-browser ## everything: all of the above, light mode for every notebook, a browser, an offline class, a rehearsal of Binder
+test-all: $(VENV)/installed-browser ## everything: all of the above, light mode for every notebook, a browser, marks by nbgrader, an offline class, a rehearsal of Binder
 	@$(BIN)/qrr models && $(BIN)/qrr models all-MiniLM-L6-v2 && $(BIN)/qrr models SmolLM2-135M-Instruct
 	$(BIN)/python -m pytest --all
 
@@ -123,8 +126,10 @@ bench-shots: $(VENV)/installed-test ## shots, allocation and noise of lesson 12
 bench-service: $(VENV)/installed-test ## load on the service, loopback only: throughput, latency, errors, restart
 	$(BIN)/python -m tools.bench.service
 
-bench-rag: $(VENV)/installed-test ## what reranking does to answers: context recall, citation precision
+bench-rag: $(VENV)/installed-test ## what reranking does to answers, and what citations are worth
 	$(BIN)/python -m tools.bench.rag
+	$(BIN)/python -m tools.bench.answers
+	$(BIN)/python -m tools.bench.citations
 
 bench-engine: $(VENV)/installed-test ## an index of one's own: bytes a token, milliseconds a query, passages a second (25 minutes, 4 GB of memory, 6 GB of disk)
 	$(BIN)/python -m tools.bench.engine

@@ -3,8 +3,6 @@
 `pytest --all` adds the slow tier (light mode for every notebook, and more).
 """
 
-from __future__ import annotations
-
 import math
 import os
 import shutil

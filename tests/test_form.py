@@ -3,8 +3,6 @@ the way. A rule answers with what is wrong; every rule is seen to find it in a b
 lesson.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 
@@ -14,9 +12,6 @@ import pytest
 import notebooks
 
 LESSONS = notebooks.lessons()
-NOT_YET = [  # lessons of the first edition: take a number off when its lesson is done
-    "13",
-]
 NO_MATHS = ("00", "04", "05", "13", "14")
 CLOSING = ["What we found", "In practice", "Next", "Further reading"]
 IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
@@ -173,24 +168,13 @@ RULES = [
     told,
     stops,
 ]
-DONE = [path for path in LESSONS if path.name[:2] not in NOT_YET]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-@pytest.mark.parametrize("path", DONE, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_a_lesson_has_the_form(path, rule):
     wrong = rule(notebooks.read(path), path)
     assert not wrong, f"{rule.__doc__}\n" + "\n".join(wrong)
-
-
-def test_the_list_of_lessons_to_do_is_true():
-    """It names lessons that there are, and none that has the form already."""
-    known = {path.name[:2]: path for path in LESSONS}
-    assert set(NOT_YET) <= set(known) and NOT_YET == sorted(set(NOT_YET))
-    for number in NOT_YET:
-        lesson = notebooks.read(known[number])
-        wrong = [line for rule in RULES for line in rule(lesson, known[number])]
-        assert wrong, f"lesson {number} has the form: take it off NOT_YET"
 
 
 # every rule finds what it is for

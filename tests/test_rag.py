@@ -197,6 +197,33 @@ def test_stored_citation_rates_follow_from_the_stored_scores(model):
         assert cell["number"] == len(cited)
         assert cell["share"] == pytest.approx(np.mean(cited), abs=1e-3)
         assert cell["low"] <= cell["share"] <= cell["high"]
+    measured = [
+        (score >= rag.SUPPORT) == (pair["label"] == "supported")
+        for pair, score in zip(pairs, table["scores"], strict=True)
+        if pair["part"] == "measure"
+    ]
+    agreed = table["agreement"][f"cited at {rag.SUPPORT}"]
+    assert agreed["share"] == pytest.approx(np.mean(measured), abs=1e-3)
+
+
+def test_stored_shares_of_right_answers_follow_from_the_judged_rows():
+    """Every question has one answer a mode; shares and counts are those of the rows."""
+    path = data_dir() / "answers" / "answers.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    label = {
+        (row["query"], mode): row["label"] for row in rows for mode in row["modes"]
+    }
+    assert len(label) == sum(len(row["modes"]) for row in rows) == 140
+    assert set(label.values()) == {"right", "part", "wrong"}
+    path = data_dir() / "results" / "rag.json"
+    table = json.loads(path.read_text(encoding="utf-8"))["answers of the small model"]
+    for mode in ("cosine", "late-interaction"):
+        own = [given for (_, asked), given in label.items() if asked == mode]
+        assert len(own) == table["queries"] == 70
+        share = table["right"][mode]["share"]
+        assert share == pytest.approx(own.count("right") / 70, abs=1e-3)
+        some = table["right or in part"][mode]["share"]
+        assert some == pytest.approx(1 - own.count("wrong") / 70, abs=1e-3)
 
 
 def test_every_mode_answers_over_http_from_the_corpus(light):

@@ -16,16 +16,35 @@ def rerank_results(scores, alpha, top_n=None):
     return [{"index": i, "relevance_score": (scores[i] + alpha) / (1 + alpha)} for i in order][:top_n]
 
 
-# %% exercise 2, wrong 1: must say "a full queue has no room"
-def admit(waiting, limit, seconds_each):
-    if waiting <= limit:
-        return 200, None
-    return 429, max(1, math.ceil(waiting * seconds_each))
+# %% exercise 2, wrong 1: must say "first come, first served"
+def next_batch(sizes, room):
+    batch, left = [0], room - sizes[0]
+    for place in sorted(range(1, len(sizes)), key=lambda i: sizes[i]):
+        if sizes[place] <= left:
+            batch.append(place)
+            left -= sizes[place]
+    return sorted(batch)
 
 
-# %% exercise 2, wrong 2: must say "never say 0 seconds"
-def admit(waiting, limit, seconds_each):
-    return (200, None) if waiting < limit else (429, round(waiting * seconds_each + 0.49))
+# %% exercise 2, wrong 2: must say "pass over, go on"
+def next_batch(sizes, room):
+    batch, left = [0], room - sizes[0]
+    for place in range(1, len(sizes)):
+        if sizes[place] > left:
+            break
+        batch.append(place)
+        left -= sizes[place]
+    return batch
+
+
+# %% exercise 2, wrong 3: must say "goes alone"
+def next_batch(sizes, room):
+    batch, left = [], room
+    for place, size in enumerate(sizes):
+        if size <= left:
+            batch.append(place)
+            left -= size
+    return batch
 
 
 # %% exercise 3, wrong 1: must say "a is cut to 6 words, so b still fits"
@@ -63,10 +82,33 @@ def pack_fairly(documents, budget, share):
 
 
 # %% exercise 4, wrong 1: must say "0.9 itself is cited"
-def citation_errors(own, foreign, threshold):
-    return float((np.asarray(own) <= threshold).mean()), float((np.asarray(foreign) > threshold).mean())
+def judge_the_check(support, supported, threshold):
+    cited, judge = np.asarray(support) > threshold, np.asarray(supported)
+    return {"found": cited[judge].mean(), "wrong": cited[~judge].mean(), "agreement": (cited == judge).mean(), "never": (~judge).mean()}
 
 
-# %% exercise 4, wrong 2: must say "count what is cited although it should not be"
-def citation_errors(own, foreign, threshold):
-    return float((np.asarray(own) < threshold).mean()), float((np.asarray(foreign) < threshold).mean())
+# %% exercise 4, wrong 2: must say "not of all or of the cited"
+def judge_the_check(support, supported, threshold):
+    cited, judge = np.asarray(support) >= threshold, np.asarray(supported)
+    return {"found": cited[judge].mean(), "wrong": (cited & ~judge).sum() / cited.sum(), "agreement": (cited == judge).mean(), "never": (~judge).mean()}
+
+
+# %% exercise 4, wrong 3: must say "leaving an unsupported one is agreement, too"
+def judge_the_check(support, supported, threshold):
+    cited, judge = np.asarray(support) >= threshold, np.asarray(supported)
+    return {"found": cited[judge].mean(), "wrong": cited[~judge].mean(), "agreement": (cited & judge).mean(), "never": (~judge).mean()}
+
+
+# %% exercise 5, wrong 1: must say "an interval says how much"
+def what_is_wrong():
+    return {"a", "c", "d", "e"}
+
+
+# %% exercise 5, wrong 2: must say "Nobody looked"
+def what_is_wrong():
+    return {"a", "c", "d"}
+
+
+# %% exercise 5, wrong 3: must say "how many wrong sentences a model writes"
+def what_is_wrong():
+    return {"a", "b", "d"}

@@ -7,13 +7,12 @@ whether checks of numbers and negations help.
 Pairs of data/citations/pairs.jsonl (its data sheet is in data/README.md): the part
 "choose" chooses a threshold, the part "measure" reports. Turned sentences are made here
 from the corpus's own: a negation or a number is changed, so that the passage
-contradicts them.
+contradicts them. "agreement" is the share of pairs that a rule cites where the judge
+says supported, and leaves where not; "never" is the rule that cites nothing.
 
 Intervals: 95 %, percentile bootstrap over the queries that sentences were written for
 (over sentences where they are made here); exact where all are alike.
 """
-
-from __future__ import annotations
 
 import argparse
 import json
@@ -45,7 +44,7 @@ def interval(hits: np.ndarray, groups: np.ndarray, resamples: int = 2000) -> dic
     drawn = rng.integers(len(names), size=(resamples, len(names)))
     shares = sums[drawn].sum(1) / sizes[drawn].sum(1)
     low, high = np.percentile(shares, [2.5, 97.5])
-    if low == high:  # all alike: the exact bound of a binomial, groups as trials
+    if low == high in (0, 1):  # all alike: exact bound of a binomial, groups as trials
         edge = 0.025 ** (1 / len(names))
         low, high = (edge, 1.0) if low == 1 else (0.0, 1 - edge)
     found = {"share": float(hits.mean()), "low": float(low), "high": float(high)}
@@ -99,19 +98,30 @@ def measured(pairs: list[dict], texts: dict[str, str], citer) -> dict:
     label = np.array([p["label"] for p in pairs])
     part = np.array([p["part"] for p in pairs])
     query = np.array([p["query"] for p in pairs])
-    choose = part == "choose"
+    choose, measure = part == "choose", part == "measure"
     best = chosen(scores[choose], label[choose] == "supported")
+    rules = {
+        "never": np.zeros(len(pairs), dtype=bool),
+        f"cited at {SUPPORT}": scores >= SUPPORT,
+        f"cited at {SUPPORT}, unless flagged": (scores >= SUPPORT) & ~flags,
+        "cited at the chosen threshold": scores >= best,
+        "cited at the chosen threshold, unless flagged": (scores >= best) & ~flags,
+        "flagged by numbers and negations": flags,
+    }
     table = {"threshold chosen": round(best, 3), "pairs": len(pairs)}
     for name in LABELS:
-        rows = (part == "measure") & (label == name)
+        rows = measure & (label == name)
         table[name] = {
-            f"cited at {SUPPORT}": interval(scores[rows] >= SUPPORT, query[rows]),
-            "cited at the chosen threshold": interval(
-                scores[rows] >= best, query[rows]
-            ),
-            "flagged by numbers and negations": interval(flags[rows], query[rows]),
-            "mean support": round(float(scores[rows].mean()), 3),
+            rule: interval(said[rows], query[rows])
+            for rule, said in rules.items()
+            if rule != "never"
         }
+        table[name]["mean support"] = round(float(scores[rows].mean()), 3)
+    table["agreement"] = {
+        rule: interval((said == (label == "supported"))[measure], query[measure])
+        for rule, said in rules.items()
+        if "flagged by" not in rule
+    }
     table["scores"] = [round(float(score), 3) for score in scores]
     return table
 
@@ -131,6 +141,7 @@ def turned_measured(made: dict, citer) -> dict:
         each = np.arange(len(rows))
         table[kind] = {
             f"cited at {SUPPORT}": interval(cited, each),
+            f"cited at {SUPPORT}, unless flagged": interval(cited & ~flags, each),
             "flagged by numbers and negations": interval(flags, each),
             "example": rows[0][0],
         }

@@ -11,8 +11,6 @@ once and kept in FOLDER, where tools.bench.tokens keeps fp32's. Needs
 QRR_COLLECTIONS_DIR. Results: data/results/precision.json.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import statistics

@@ -20,8 +20,6 @@ qubits, and complex128 at other batches than 1,000 or with gradients of eight qu
 Loops are timed with fewer texts (`texts`).
 """
 
-from __future__ import annotations
-
 import os
 
 os.environ |= {  # before anything starts threads of its own
