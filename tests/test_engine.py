@@ -20,6 +20,7 @@ from test_tokens import WORDS, ToyTokens
 from qrr_lib import QubitAnglePredictor, Reranker, Scorer, TextEmbedder, load_collection
 from qrr_lib.encode.qubit_map import QubitMap
 from qrr_lib.engine import EngineError, Index, Passage, condition
+from qrr_lib.engine.edge import EdgeStore
 from qrr_lib.rank.maxsim import TokenRarity
 from qrr_lib.rank.states import States
 from qrr_lib.rank.union import Union
@@ -212,6 +213,21 @@ def test_a_second_run_writes_only_what_changed(index):
     after = index.hashes()
     assert [key for key in before if before[key] != after[key]] == ["d7"]
     assert index.search("lemon")[0].text == "lemon lemon"
+
+
+def test_what_is_merged_on_the_way_is_the_same_index(
+    embedder, scorer, tmp_path, monkeypatch
+):
+    found, merged = [], []
+    real = EdgeStore.optimise
+    monkeypatch.setattr(EdgeStore, "optimise", lambda s: (merged.append(1), real(s)))
+    monkeypatch.setattr("qrr_lib.engine.index.TEXTS_A_BLOCK", 10)
+    for piece in (10_000, 20):
+        monkeypatch.setattr("qrr_lib.engine.edge.PIECE", piece)
+        with Index.create(tmp_path / f"{piece}", embedder, scorer) as index:
+            index.add(passages())
+            found.append((scores(index, QUERIES, k=60), index.hashes()))
+    assert found[0] == found[1] and len(merged) == 1 + 4
 
 
 @pytest.mark.parametrize("part", ["title", "text", "source", "fields"])

@@ -12,6 +12,7 @@ from qrr_lib.engine.stores import PAGE, Store
 
 SHARD = "edge_config.json"  # a folder that holds it is one of the engine's
 ROOM = 200 * 2**20  # bytes that must be free before anything is written
+PIECE = 4096  # points that are written before they are merged: memory stays as it is
 
 
 class EdgeStore(Store):
@@ -28,7 +29,7 @@ class EdgeStore(Store):
 
     def __init__(self, folder: Path, layout: dict | None = None):
         self.q = package("qdrant_edge")
-        self.range, self.folder = self.q.RangeFloat, folder
+        self.range, self.folder, self.written = self.q.RangeFloat, folder, 0
         shard, more = self.q.EdgeShard, [self._config(layout)] if layout else []
         self.shard = self._do(
             shard.create if layout else shard.load, str(folder), *more
@@ -50,7 +51,10 @@ class EdgeStore(Store):
 
     def _config(self, layout: dict):
         q = self.q
-        vectors = {"dense": q.EdgeVectorParams(layout["dense"], q.Distance.Dot)}
+        dense = q.EdgeVectorParams(
+            layout["dense"], q.Distance.Dot, memory=q.Memory.Cold
+        )
+        vectors = {"dense": dense}
         if layout["tokens"]:
             vectors["tokens"] = q.EdgeVectorParams(
                 layout["tokens"],
@@ -92,6 +96,9 @@ class EdgeStore(Store):
             )
         made = [self.q.Point(p.id, self.native(p.vectors), p.payload) for p in points]
         self._update(self.q.UpdateOperation.upsert_points(made))
+        self.written += len(made)
+        if self.written >= PIECE:
+            self.optimise()
 
     def delete(self, ids: list[str]) -> None:
         """Take points out."""
@@ -137,6 +144,7 @@ class EdgeStore(Store):
         """Merge what was written piece by piece, and forget what was deleted; where
         there is room to write it anew.
         """
+        self.written = 0
         if self._free() > ROOM + self.size():
             self._do(self.shard.optimize)
             self._do(self.shard.flush)
