@@ -17,9 +17,11 @@ STALE := $(shell test ! -f $(VENV)/pyvenv.cfg || case "$$(sed -n 's/^command = /
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c constraints.txt
 export PYTHONUTF8 := 1
+# two files of tests, or two notebooks, at a time: a core each
+TWO := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lab site slides classroom rehearsal faults bench bench-faiss bench-corpus bench-quality bench-tokens bench-compare bench-shots bench-service bench-rag bench-engine bench-precision measure format lint clean
+.PHONY: help demo test test-all lab site slides classroom rehearsal faults bench bench-faiss bench-corpus bench-quality bench-tokens bench-compare bench-shots bench-service bench-rag bench-engine bench-precision bench-gpu bench-startup measure format lint clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | sort
@@ -38,9 +40,10 @@ $(VENV)/installed: $(VENV)/made pyproject.toml constraints.txt
 	$(PIP) -e .
 	@touch $@
 
-$(VENV)/installed-test: $(VENV)/installed
+$(VENV)/installed-test: $(VENV)/made pyproject.toml constraints.txt
+	@echo "Installing the course's packages and those of its tests into $(VENV) (some minutes, once)"
 	$(PIP) -e ".[test]"
-	@touch $@
+	@touch $(VENV)/installed $@
 
 demo: $(VENV)/installed      ## answer one question: cosine's ranking beside the reranked one, and nDCG@10 of both
 	@$(BIN)/qrr demo
@@ -54,7 +57,7 @@ lab: $(VENV)/installed-serve       ## open JupyterLab on lesson 00
 
 test: $(VENV)/installed-test ## unit tests, every lesson and solution, light-mode smoke (under 25 minutes)
 	@$(BIN)/qrr models && $(BIN)/qrr models all-MiniLM-L6-v2 && $(BIN)/qrr models SmolLM2-135M-Instruct
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TWO)
 
 $(VENV)/installed-browser: $(VENV)/installed-test
 	$(PIP) -e ".[test,browser]"
@@ -62,7 +65,7 @@ $(VENV)/installed-browser: $(VENV)/installed-test
 		|| $(BIN)/python -m playwright install chromium || echo "no Chromium: the browser tests will be skipped and say so"
 	@touch $@
 
-test-all: $(VENV)/installed-browser ## everything: all of the above, light mode for every notebook, a browser, an offline class, a rehearsal of Binder
+test-all: $(VENV)/installed-browser ## everything: all of the above, light mode for every notebook, a browser, marks by nbgrader, an offline class, a rehearsal of Binder
 	@$(BIN)/qrr models && $(BIN)/qrr models all-MiniLM-L6-v2 && $(BIN)/qrr models SmolLM2-135M-Instruct
 	$(BIN)/python -m pytest --all
 
@@ -134,10 +137,19 @@ bench-engine: $(VENV)/installed-test ## an index of one's own: bytes a token, mi
 bench-precision: $(VENV)/installed-test ## the embedder in fp32, bf16 and int8: CPU time, cosine, nDCG@10 (needs QRR_COLLECTIONS_DIR; an hour)
 	$(BIN)/python -m tools.bench.precision --speed --model all-MiniLM-L6-v2
 	$(BIN)/python -m tools.bench.precision --speed --model all-mpnet-base-v2
+	$(BIN)/python -m tools.bench.precision --speed --model all-mpnet-base-v2 --texts 300 --precisions fp32 int8
+	$(BIN)/python -m tools.bench.precision --batches
 	$(BIN)/python -m tools.bench.precision --quality cranfield --model all-mpnet-base-v2
 	$(BIN)/python -m tools.bench.precision --quality scifact --model all-MiniLM-L6-v2
 	$(BIN)/python -m tools.bench.precision --quality course --model all-MiniLM-L6-v2
+	$(BIN)/python -m tools.bench.precision --quality course --model all-MiniLM-L6-v2 --precision bf16
 	$(BIN)/python -m tools.bench.precision --quality course --model all-mpnet-base-v2
+
+bench-startup: $(VENV)/installed-test ## how long commands take to their first answer
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.bench.startup
+
+bench-gpu: $(VENV)/installed-test ## what the course says, checked on a CUDA device, and how fast it is there (under five minutes; without one it says so)
+	$(BIN)/python -m tools.bench.gpu
 
 measure: $(VENV)/installed-test ## time and memory of every lesson, written into docs/costs.md
 	$(BIN)/python tools/notebooks.py measure

@@ -1,4 +1,4 @@
-"""How Sphinx builds the site; `make site` (tools/site.py) calls it.
+"""How Sphinx builds the site; `make site` (tools/website.py) calls it.
 
 Nothing is executed: the lessons' stored outputs are shown. Nothing is fetched: the
 theme, the search and MathJax lie in the built folder.
@@ -42,6 +42,10 @@ mathjax2_config = {
         "preferredFont": None,
         "webFont": "STIX-Web",
         "imageFont": None,
+        # its stand-in for a font that is not there asks for about:blank
+        "styles": {
+            "@font-face": {"font-family": "MathJax_Blank", "src": "local('none')"}
+        },
     },
     "messageStyle": "none",
 }
@@ -51,6 +55,7 @@ html_theme = "sphinx_book_theme"
 html_title = project
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/favicon.svg"
 html_copy_source = True  # the download button gives the notebook
 html_show_sourcelink = False
 html_sourcelink_suffix = ""
@@ -71,6 +76,21 @@ def kets(app, what, name, obj, options, lines) -> None:
     lines[:] = [bar.sub(r"\\|", line) for line in lines]
 
 
+def arrows(app, page, template, context, doctree) -> None:
+    """Arrows of the side bar say what they open: the theme gives them no name."""
+    made = context["generate_toctree_html"]
+    arrow = re.compile(r"(>([^<]+)</a><details[^>]*>)<summary>")
+
+    def named(kind: str, **kwargs):
+        found = made(kind, **kwargs)
+        if kind != "sidebar":
+            return found
+        return arrow.sub(r'\1<summary aria-label="Pages below \2">', str(found))
+
+    context["generate_toctree_html"] = named
+
+
 def setup(app) -> None:
     """Sphinx calls this."""
     app.connect("autodoc-process-docstring", kets)
+    app.connect("html-page-context", arrows, priority=900)  # after the theme's own

@@ -17,8 +17,6 @@ Each stage imports only what stands above it (tests/test_house.py). Nothing heav
 imported until a name is used, so `import qrr_lib` takes milliseconds.
 """
 
-from __future__ import annotations
-
 from qrr_lib import files  # first: it sets thread and hub defaults
 from qrr_lib.lazy import lazy_names
 

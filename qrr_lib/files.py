@@ -86,11 +86,13 @@ def path_of(path: str | os.PathLike) -> Path:
         raise FileNotFoundError(f"{path}: {error}; write the whole path") from None
 
 
-def is_local(address: str) -> bool:
-    """True for an address of this machine, which no proxy can reach for us."""
+def is_local(place: str) -> bool:
+    """True for a host, or an address, of this machine: nobody else hears a service
+    there, and no proxy can reach it for us.
+    """
     try:
-        host = urlsplit(address).hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        host = urlsplit(place).hostname if "://" in place else place
+        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
     except ValueError:
         return False
 

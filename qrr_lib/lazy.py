@@ -1,4 +1,6 @@
-"""Names of a package that are imported when they are first used."""
+"""Names of a package, and packages of an extra, that are imported when they are first
+used.
+"""
 
 import importlib
 import sys
@@ -33,3 +35,13 @@ def lazy_names(
         return sorted({*vars(sys.modules[package]), *every})
 
     return __getattr__, __dir__, every
+
+
+def package(name: str, extra: str = "engine"):
+    """Import a package, or a module, of an extra; ValueError if it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        hint = f'run `pip install -e ".[{extra}]"`'
+        missing = error.name or name
+        raise ValueError(f"{missing} is not installed ({error}): {hint}") from None

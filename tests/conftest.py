@@ -3,8 +3,6 @@
 `pytest --all` adds the slow tier (light mode for every notebook, and more).
 """
 
-from __future__ import annotations
-
 import math
 import os
 import shutil
@@ -28,6 +26,10 @@ def pytest_collection_modifyitems(config, items):
         slow = [item for item in items if "slow" in item.keywords]
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if item not in slow]
+    if not torch.cuda.is_available():
+        for item in items:
+            if "gpu" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="no CUDA device was found"))
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """Work on an index in a process of its own, to be killed (test_engine_faults)."""
 
-from __future__ import annotations
-
 import functools
 import importlib
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -18,6 +17,7 @@ import qrr_lib
 from qrr_lib import Scorer, TextEmbedder
 from qrr_lib.course import cli
 from qrr_lib.engine import Index, Passage
+from qrr_lib.rank.codecs import TEXTS_A_BLOCK
 
 COUNT = 1200
 STEP = 40  # passages a delete takes out
@@ -41,6 +41,16 @@ def after() -> list[Passage]:
 def gone() -> list[str]:
     """Ids that are taken out, in this order."""
     return [p.id for p in before()[::2]]
+
+
+def told(passages: list[Passage], say: Callable[[int], None]) -> Iterator[Passage]:
+    """Passages for `Index.add`, which asks for the next block when the one before is
+    on disk: how many are is said then.
+    """
+    for number, passage in enumerate(passages):
+        if number and number % TEXTS_A_BLOCK == 0:
+            say(number)
+        yield passage
 
 
 def make(folder: Path) -> None:
@@ -75,7 +85,7 @@ def work(job: str, folder: str, acknowledged: str) -> None:
         with Index.open(folder, ToyTokens()) as index:
             print("begun", file=lines)
             if job == "index":
-                index.add(after(), lambda done: print(done, file=lines))
+                index.add(told(after(), lambda done: print(done, file=lines)))
             for start in range(0, len(gone()) if job == "delete" else 0, STEP):
                 index.delete(gone()[start : start + STEP])
                 print(start + STEP, file=lines)

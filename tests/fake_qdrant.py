@@ -2,8 +2,6 @@
 a server that can be made to fail.
 """
 
-from __future__ import annotations
-
 import http.server
 import json
 import threading

@@ -2,8 +2,6 @@
 one process makes.
 """
 
-from __future__ import annotations
-
 import argparse
 import functools
 import json
@@ -290,7 +288,7 @@ def test_parts_of_other_tokens_are_refused(docs, run):
 
 def test_without_ray_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(EngineError, match=r'ray is not installed.*"\.\[cluster\]"'):
+    with pytest.raises(ValueError, match=r'ray is not installed.*"\.\[cluster\]"'):
         bulk.on_ray([{}], (), None, None)
 
 

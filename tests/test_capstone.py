@@ -2,8 +2,6 @@
 verdict, a served answer and a server.
 """
 
-from __future__ import annotations
-
 import json
 
 import nbformat

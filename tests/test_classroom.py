@@ -242,16 +242,20 @@ def sources(cells, kind: str) -> list[str]:
     return [cell.source for cell in cells if cell.cell_type == kind]
 
 
-def test_slides_hold_every_cell_of_a_lesson_once():
-    cells = notebooks.read(LESSONS[-1]).cells
-    groups = slides.steps(notebooks.read(LESSONS[-1]))
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_slides_hold_every_cell_of_a_lesson_once(path):
+    cells = notebooks.read(path).cells
+    groups = slides.steps(notebooks.read(path))
     shown = [cell for group in groups for cell in group]
     assert sources(shown, "code") == sources(cells, "code")
     said = " ".join(sources(shown, "markdown"))
     words = " ".join(sources(cells, "markdown")).split()
     assert all(word in said for word in words) and len(groups) >= 10
-    for first, *_ in groups:
+    for first, *rest in groups:
         assert first.cell_type == "markdown" and first.source.startswith("#")
+        assert not (slides.STOP.search(first.source) and sources(rest, "code")), (
+            f"the answer stands under the question: {first.source[:200]}"
+        )
 
 
 def test_slides_ask_no_other_server():

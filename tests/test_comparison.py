@@ -2,8 +2,6 @@
 then holds its level.
 """
 
-from __future__ import annotations
-
 from itertools import product
 
 import numpy as np

@@ -2,8 +2,6 @@
 not answer.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import random
@@ -404,7 +402,7 @@ def test_a_server_that_dies_in_mid_write_keeps_what_was_acknowledged(server, sco
 
         server.fault = die
         with pytest.raises(EngineError, match="What was acknowledged is kept"):
-            index.add(before(), told.append)
+            index.add(engine_victim.told(before(), told.append))
         server.fault = lambda path: None
         assert 0 < told[-1] < len(before())
         assert {p.id for p in before()[: told[-1]]} <= index.hashes().keys()

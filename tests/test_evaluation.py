@@ -1,7 +1,5 @@
 """Evaluation: every statistic against numbers worked out by hand or by brute force."""
 
-from __future__ import annotations
-
 import re
 from itertools import product
 

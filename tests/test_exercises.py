@@ -108,6 +108,7 @@ def test_the_checker_names_the_mistake(body, said, capsys):
     exec(compile(source.partition("\n")[2], "exercise", "exec"), space)
     exec(compile(TEST, "check", "exec"), space)
     assert said in capsys.readouterr().out
+    assert space["_"] is said.startswith("✅")
 
 
 def test_the_checker_shows_the_line_and_sees_none_in_a_message(capsys):

@@ -1,7 +1,5 @@
 """A small draw of the campaign of faults (`make faults`); all of it with --all."""
 
-from __future__ import annotations
-
 import multiprocessing
 
 import pytest

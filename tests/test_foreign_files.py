@@ -235,7 +235,7 @@ def test_a_port_out_of_range(capsys, port):
 
 def test_an_address_where_nobody_can_listen(capsys, monkeypatch):
     monkeypatch.setattr(
-        commands, "_needs", lambda *_: pytest.fail("a model was loaded")
+        commands, "package", lambda *_: pytest.fail("a model was loaded")
     )
     assert cli.main(["serve", "--host", "999.1.1.1"]) == 2
     assert "take another --host or --port" in capsys.readouterr().err

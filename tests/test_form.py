@@ -3,8 +3,6 @@ the way. A rule answers with what is wrong; every rule is seen to find it in a b
 lesson.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 

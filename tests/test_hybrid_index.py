@@ -2,8 +2,6 @@
 reranking, the compressed ones, and refusals.
 """
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -2,8 +2,6 @@
 whole, and clear about what it cannot do.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

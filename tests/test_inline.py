@@ -2,8 +2,6 @@
 on random inputs, against qrr_lib.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import nbformat

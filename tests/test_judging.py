@@ -1,7 +1,5 @@
 """The judging widget: blind, saved as it goes, and a comparison at the end."""
 
-from __future__ import annotations
-
 import html
 import re
 from collections import Counter

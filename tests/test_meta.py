@@ -1,5 +1,5 @@
 """The course as a whole: every notebook is registered, every number in prose is tied to
-code, spelling, sizes, links, the teacher's plans.
+code, spelling, sizes, links.
 
 Numbers in prose. A number that looks measured or computed (a decimal, one with a
 thousands comma, or one before %, ×, °, a unit of time or memory) in the prose of a
@@ -12,8 +12,6 @@ What no code can know (a rule of thumb, history, arithmetic spelled out) is decl
 where it stands, in the same cell: `<!-- fixed: 45, 0.25: arithmetic spelled out -->`. A
 declared number that the cell does not contain, or that code does know, fails as well.
 """
-
-from __future__ import annotations
 
 import ast
 import importlib
@@ -33,7 +31,6 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LESSONS, SOLUTIONS = notebooks.lessons(), notebooks.solutions()
 EXERCISES = sorted(notebooks.EXERCISES.glob("*.ipynb"))
-TEACHER = ROOT / "notebooks" / "instructor" / "README.md"
 NOTES = ROOT / "notebooks" / "instructor" / "notes.md"
 UNIT = (
     r"\s?(?:%|×|°|per cent\b|percent\b|times\b|fold\b|GB\b|MB\b|KB\b|ms\b|µs\b"
@@ -370,119 +367,25 @@ def test_outputs_carry_nothing_of_a_machine(path):
             assert not found, f"{found[0]}: {cell.source[:80]}"
 
 
-def minutes_of_lessons() -> dict[str, int]:
-    """{"05": minutes to read and to do}, from each lesson's own table."""
-    found = {}
-    for path in LESSONS:
-        read, do = re.search(
-            r"\| \*\*Minutes\*\* \| (\d+) to read, (\d+) to do",
-            cells(path, "markdown")[0].source,
-        ).groups()
-        found[path.name[:2]] = {"read": int(read), "do": int(do)}
-    return found
+GLOSSARY = ROOT / "notebooks" / "glossary.md"
+TERM = r"(?m)^- \*\*(.+?)\*\* \((\d\d)\): (.+)$"
 
 
-def minutes_of_exercises() -> dict[str, list[int]]:
-    """{"05": minutes of exercise 1, 2, ...}, from the estimate that each exercise
-    carries.
+@pytest.mark.parametrize("path", LESSONS, ids=name)
+def test_terms_of_the_glossary_stand_where_it_says(path):
+    """In the lesson that a term names, or in its exercises, a word of the term is
+    there.
     """
-    found = {}
-    for path in (notebooks.EXERCISES / lesson.name for lesson in LESSONS):
-        texts = [
-            cell.source
-            for cell in cells(path, "markdown")
-            if cell.source.startswith("## Exercise ")
-        ]
-        estimates = [re.findall(r"\bAbout (\d+) minutes?\b", text) for text in texts]
-        for text, estimate in zip(texts, estimates):
-            assert len(estimate) == 1, (
-                f"{name(path)}: one estimate, 'About N minutes.', belongs to: "
-                f"{text.splitlines()[0]}"
-            )
-        found[path.name[:2]] = [int(estimate[0]) for estimate in estimates]
-    return found
+    books = [notebooks.read(path), notebooks.read(notebooks.SOLUTIONS / path.name)]
+    text = " ".join(cell.source for book in books for cell in book.cells)
+    text = re.sub(r"[$_{}]", "", text).lower()
+    for term, number, meaning in re.findall(TERM, GLOSSARY.read_text("utf-8")):
+        if number == path.name[:2]:
+            words = re.findall(r"[^\W\d_]{2,}", term.lower())
+            assert any(word[:6] in text for word in words or [term.lower()]), term
+            assert len(meaning.split()) > 2, term
 
 
-@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
-def test_minutes_of_exercises_add_up_to_those_of_the_lesson(path):
-    """What a learner reads at each exercise and what the lesson's table promises is one
-    estimate, not two.
-    """
-    each = minutes_of_exercises()[path.name[:2]]
-    do = minutes_of_lessons()[path.name[:2]]["do"]
-    assert each and sum(each) == do, (
-        f"exercises take {' + '.join(map(str, each))} = {sum(each)} minutes, the table "
-        f"says {do} to do"
-    )
-
-
-def syllabi() -> dict[str, list[list[str]]]:
-    """{title: rows} of the plans on the teacher's page: | from | minutes | what |
-    lesson | part |.
-    """
-    text = TEACHER.read_text(encoding="utf-8")
-    return {
-        title: [
-            [cell.strip() for cell in line.split("|")[1:-1]]
-            for line in body.strip().splitlines()[2:]
-        ]
-        for title, body in re.findall(
-            r"^### Plan: (.+?)\n.*?^<!-- plan -->\n(.*?)^<!-- /plan -->",
-            text,
-            re.MULTILINE | re.DOTALL,
-        )
-    }
-
-
-def test_there_are_three_plans():
-    assert [re.sub(r"[^\d.]", "", title) for title in syllabi()] == [
-        "120",
-        "240",
-        "480",
-    ]
-
-
-@pytest.mark.parametrize("title", syllabi())
-def test_plans_add_up(title):
-    """Times follow from minutes; minutes follow from the lessons' tables; named
-    exercises fit; breaks come in time; the sum is the title's.
-    """
-    rows = syllabi()[title]
-    minutes = minutes_of_lessons()
-    exercises = minutes_of_exercises()
-    clock = 0
-    since_break = 0
-    for start, length, what, lesson, part in rows:
-        assert not lesson or lesson in minutes, f"{what}: there is no lesson {lesson}"
-        hours, rest = start.split(":")
-        assert int(hours) * 60 + int(rest) == clock, (
-            f"{what} starts at {clock // 60}:{clock % 60:02d}, not {start}"
-        )
-        if part in ("read", "do", "read and do"):
-            want = sum(minutes[lesson][key] for key in part.split(" and "))
-            assert int(length) == want, (
-                f"{what}: lesson {lesson} says {want} minutes for '{part}'"
-            )
-        else:
-            assert part in ("break", "frame", "part of read", "part of do"), part
-            if part.startswith("part of"):
-                assert int(length) < minutes[lesson][part.split()[-1]], (
-                    f"{what}: a part is shorter than the whole"
-                )
-            # "Exercises 1 to 3", "Exercises 1, 3 and 5"; what follows a semicolon is
-            # homework
-            if part == "part of do":
-                spans = re.findall(r"(\d+)(?: to (\d+))?", what.split(";")[0])
-                want = sum(
-                    sum(exercises[lesson][int(first) - 1 : int(last or first)])
-                    for first, last in spans
-                )
-                assert 0 < want <= int(length), (
-                    f"{what}: lesson {lesson}'s exercises need {want} minutes, the "
-                    f"plan gives {length}"
-                )
-        since_break = 0 if part == "break" else since_break + int(length)
-        assert since_break <= 95, f"{since_break} minutes without a break at {what}"
-        clock += int(length)
-    assert clock == int(re.search(r"(\d+) minutes", title)[1])
-    assert sum(part == "break" for *_, part in rows) >= {120: 1, 240: 2, 480: 4}[clock]
+def test_the_glossary_explains_each_term_once():
+    terms = [term.lower() for term, *_ in re.findall(TERM, GLOSSARY.read_text("utf-8"))]
+    assert len(set(terms)) == len(terms) > 200

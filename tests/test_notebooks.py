@@ -2,13 +2,9 @@
 should.
 """
 
-from __future__ import annotations
-
 import json
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
@@ -151,6 +147,7 @@ def memory_limit(name: str, model: str) -> float:
     return 1.6 if large else 1.2
 
 
+@pytest.mark.slow
 def test_peak_memory_of_a_lesson_is_gated_live():
     """The heaviest lesson by the stored table (lesson 13 has a limit of its own) is run
     again, here and now, within the limit on memory.
@@ -169,74 +166,32 @@ def test_peak_memory_of_a_lesson_is_gated_live():
     assert measured["peak_gb"] <= limit, (heaviest, measured)
 
 
-NBVAL = [
-    sys.executable,
-    "-m",
-    "pytest",
-    "-q",
-    "-p",
-    "no:cacheprovider",
-    "-rN",
-    "--nbval-lax",
-    "--nbval-current-env",
-    "--nbval-cell-timeout=180",
-    "--nbval-kernel-startup-timeout=120",
-    "-o",
-    "addopts=",
-    "-o",
-    "testpaths=",
-]
+CANARIES = ROOT / "tests" / "canaries"
 
 
-def nbval(*paths, **environment) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [*NBVAL, *map(str, paths)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **environment},
-    )
+@pytest.fixture(scope="module")
+def canaries() -> subprocess.CompletedProcess:
+    """All of them in one run: each has a kernel of its own."""
+    return notebooks.nbval("-rA", "--nbval-cell-timeout=8", CANARIES)
 
 
 @pytest.mark.parametrize(
-    "name", ["raises", "wrong_output", "missing_file", "dead_kernel"]
+    "name, outcomes",
+    [
+        ("raises", ["FAILED"]),
+        ("wrong_output", ["FAILED"]),
+        ("missing_file", ["FAILED"]),
+        ("dead_kernel", ["XFAIL", "FAILED"]),
+        ("healthy", ["PASSED", "PASSED"]),
+    ],
 )
-def test_canaries_go_red(name):
-    done = nbval(
-        "--nbval-cell-timeout=20", ROOT / "tests" / "canaries" / f"{name}.ipynb"
-    )
-    assert done.returncode == 1 and re.search(r"\d+ failed", done.stdout), done.stdout[
-        -2000:
-    ]
-
-
-def test_a_healthy_notebook_goes_green():
-    done = nbval(ROOT / "tests" / "canaries" / "healthy.ipynb")
-    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout[-2000:]
+def test_canaries_go_red_and_a_healthy_notebook_green(canaries, name, outcomes):
+    found = re.findall(rf"(?m)^([A-Z]+) .*\b{name}\.ipynb::", canaries.stdout)
+    assert found == outcomes, canaries.stdout[-3000:]
+    assert canaries.returncode == 1
 
 
 def test_every_code_cell_is_a_test():
-    done = nbval("--collect-only", *LESSONS, *SOLUTIONS)
+    done = notebooks.nbval("--collect-only", *LESSONS, *SOLUTIONS)
     collected = len(re.findall(r"^notebooks/.*::", done.stdout, re.MULTILINE))
     assert collected == sum(len(code_cells(path)) for path in LESSONS + SOLUTIONS)
-
-
-SMOKE = [path for path in LESSONS if path.stem[:2] in ("00", "01", "06", "09")]
-
-
-@pytest.mark.parametrize("path", SMOKE, ids=lambda p: p.stem)
-def test_light_mode_smoke(path):
-    done = nbval(path, QRR_MODEL="all-MiniLM-L6-v2")
-    assert done.returncode == 0, done.stdout[-3000:]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "path",
-    [p for p in LESSONS + SOLUTIONS if p not in SMOKE],
-    ids=lambda p: f"{p.parent.name}-{p.stem}",
-)
-def test_light_mode(path):
-    done = nbval(path, QRR_MODEL="all-MiniLM-L6-v2")
-    assert done.returncode == 0, done.stdout[-3000:]

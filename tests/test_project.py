@@ -2,8 +2,6 @@
 versions, no stray addresses.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 import subprocess
@@ -162,6 +160,14 @@ def test_no_addresses_of_registries_and_no_machine_paths():
             continue
         found = bad.search(path.read_text(encoding="utf-8"))
         assert not found, f"{path.relative_to(ROOT)}: {found[0]!r}"
+
+
+def test_workflows_fit_the_schema_of_their_format():
+    files = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    command = [sys.executable, "-m", "check_jsonschema"]
+    command += ["--builtin-schema", "vendor.github-workflows", *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert files and done.returncode == 0, done.stdout
 
 
 def test_advice_with_pip_has_double_quotes():

@@ -1,7 +1,5 @@
 """Files in: every kind is read, nothing is lost in silence, passages fit the model."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import json

@@ -2,8 +2,6 @@
 train and judge.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 

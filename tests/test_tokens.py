@@ -2,8 +2,6 @@
 uses them.
 """
 
-from __future__ import annotations
-
 import math
 import zlib
 from types import SimpleNamespace

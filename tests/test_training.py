@@ -2,8 +2,6 @@
 are what they claim to be.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

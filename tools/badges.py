@@ -19,8 +19,6 @@ out of the text. These cells are tagged `badges`. A new code cell needs a fresh 
 the lesson: the script says so.
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 import sys

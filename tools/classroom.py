@@ -11,8 +11,6 @@ course itself, its web site, slides of every lesson, and
 `install.py`. Build it once for each kind of machine in the room.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import platform

@@ -8,8 +8,6 @@ rounding) and `weights` (the model's SHA-256). `TextEmbedder` uses a vector only
 hashes match: an edited passage is simply computed anew.
 """
 
-from __future__ import annotations
-
 import argparse
 
 from qrr_lib.embed.models import EMBEDDING_MODELS, MODELS

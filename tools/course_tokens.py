@@ -9,8 +9,6 @@ No labels are used: the map is principal component analysis of the corpus's own 
 a random rotation (seed 0) and a scale.
 """
 
-from __future__ import annotations
-
 import argparse
 
 from qrr_lib.embed.models import EMBEDDING_MODELS

@@ -6,8 +6,6 @@ python tools/environments.py --check    # exit 1 if a file differs (a test calls
                                         too)
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 import sys

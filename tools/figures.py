@@ -8,8 +8,6 @@ A diagram is a function in a file of tools/drawings/, decorated with `drawing`; 
 is the file's. `drawings.canvas`, `charts` and `sphere` have what it draws with.
 """
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import sys

@@ -13,8 +13,6 @@ stands between the lines `# BEGIN SOLUTION` and `# END SOLUTION` becomes `raise
 NotImplementedError`. Cells tagged `solution-only` are left out of the exercise.
 """
 
-from __future__ import annotations
-
 import argparse
 import copy
 import json
@@ -188,6 +186,22 @@ def write_exercises() -> None:
     """Regenerate every exercise notebook."""
     for path in solutions():
         write(exercise_from(read(path)), EXERCISES / path.name)
+
+
+def nbval(*arguments, **environment) -> subprocess.CompletedProcess:
+    """pytest with nbval alone on notebooks, as the tests' settings have it."""
+    plain = "-q -p no:cacheprovider -p no:randomly -rN --nbval-lax --nbval-current-env"
+    waits = "--nbval-cell-timeout=180 --nbval-kernel-startup-timeout=120"
+    command = [sys.executable, "-m", "pytest", *plain.split(), *waits.split()]
+    command += ["-o", "addopts=", "-o", "testpaths=", *map(str, arguments)]
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
 
 
 def resident_memory(process) -> int:

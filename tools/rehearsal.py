@@ -13,8 +13,6 @@ the kernel and whatever they start, added up every tenth of a second; above the 
 everything is stopped, as Binder would do.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

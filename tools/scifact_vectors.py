@@ -7,8 +7,6 @@ FOLDER holds SciFact in BEIR's layout: corpus.jsonl, queries.jsonl, qrels/*.tsv.
 same texts and weights give the same bytes, up to rounding on another processor.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections.abc import Iterable, Iterator

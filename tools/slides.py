@@ -10,8 +10,6 @@ of a lesson becomes one slide for each of its steps (a piece of text and the cod
 it).
 """
 
-from __future__ import annotations
-
 import argparse
 import html
 import re
@@ -30,6 +28,7 @@ from notebooks import (
 )
 
 BUILD = ROOT / "build"
+STOP = re.compile(r"(?m)^\*\*Predict")
 STYLE = """
 body { margin: 0; font: 20px/1.45 system-ui, sans-serif; color: #1a1a1a; background: #fff; }
 section { visibility: hidden; position: absolute; top: 0; box-sizing: border-box; width: 100%; height: 100vh; overflow: auto; padding: 3vh 6vw 6vh; }
@@ -88,14 +87,18 @@ def described(path: Path):
 
 def steps(notebook) -> list[list]:
     """Cells of a lesson grouped into slides: each markdown piece opens one, and a
-    section's heading is repeated on its later ones.
+    section's heading is repeated on its later ones. A stop to predict ends its slide,
+    so that the answer is on the next one.
     """
     import nbformat
 
     slides, heading = [], ""
     for cell in notebook.cells:
         if cell.cell_type != "markdown":
-            (slides[-1] if slides else slides.append([]) or slides[-1]).append(cell)
+            if not slides or STOP.search(slides[-1][-1].source):
+                title = nbformat.v4.new_markdown_cell(f"## {heading} (continued)")
+                slides.append([title])
+            slides[-1].append(cell)
             continue
         # a figure keeps its sentence
         if re.match(r"\*(?!\*)", cell.source) and slides:

@@ -9,8 +9,6 @@ their checks collapsed and solutions folded, the glossary as one that can be sea
 page of the library for each stage.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import re
@@ -179,6 +177,7 @@ def settings() -> list[str]:
         "repository_url": f"https://github.com/{repository}",
         "repository_branch": branch,
         "use_repository_button": "1",
+        "use_issues_button": "1",
         "launch_buttons.binderhub_url": "https://mybinder.org",
         "launch_buttons.colab_url": "https://colab.research.google.com",
         "launch_buttons.notebook_interface": "jupyterlab",

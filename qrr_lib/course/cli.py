@@ -16,60 +16,46 @@ def port(text: str) -> int:
     return number
 
 
-SEARCHING = {
+QUERY = "extra state for each weight"  # the picture on the front pages
+SEARCHING = "--mode --alpha -k --backend"
+MARKS = {"?": {"nargs": "?"}, "+": {"nargs": "+"}, "!": {"required": True}}
+COMMANDS = {  # what a command does: its arguments, with their marks
+    commands.demo: f"query? {SEARCHING}",
+    commands.search: f"query {SEARCHING} --index --where --explain --json",
+    engine_commands.index: "paths+ --to! --sync --tokens --precision",
+    engine_commands.bulk: "paths+ --to! --tokens --workers --address",
+    engine_commands.delete: "ids+ --index!",
+    engine_commands.info: "index",
+    engine_commands.evaluate: "--index! --qrels! --queries",
+    commands.check: "",
+    commands.models: "name?",
+    commands.reset: "lesson --exercise",
+    commands.audit: "collection?",
+    commands.export: "--edge!",
+    commands.serve: "--host --port --index",
+}
+SETTINGS = {  # argument: how it is read, unless it is any text
+    "query": {"default": QUERY},
+    "collection": {"default": "course"},
+    "paths": {"metavar": "PATH"},
+    "ids": {"metavar": "ID"},
+    "index": {"metavar": "INDEX"},
     "--mode": {"choices": list(commands.MODES), "default": commands.USUAL_MODE},
     "--alpha": {"type": float},
     "-k": {"type": int, "default": 8},
     "--backend": {"default": "torch"},
-}
-QUERY = "extra state for each weight"  # the picture on the front pages
-COMMANDS = {  # what a command does: its arguments
-    commands.demo: {"query": {"nargs": "?", "default": QUERY}, **SEARCHING},
-    commands.search: {
-        "query": {},
-        **SEARCHING,
-        "--index": {},
-        "--where": {"action": "append"},
-        "--explain": {"action": "store_true"},
-        "--json": {"action": "store_true"},
-    },
-    engine_commands.index: {
-        "paths": {"nargs": "+", "metavar": "PATH"},
-        "--to": {"required": True, "metavar": "INDEX"},
-        "--sync": {"action": "store_true"},
-        "--tokens": {"choices": ["states", "full"]},
-        "--precision": {
-            "choices": ["auto", "fp32", "bf16", "int8"],
-            "default": "auto",
-        },
-    },
-    engine_commands.bulk: {
-        "paths": {"nargs": "+", "metavar": "PATH"},
-        "--to": {"required": True, "metavar": "INDEX"},
-        "--tokens": {"choices": ["states", "full"]},
-        "--workers": {"type": int},
-        "--address": {},
-    },
-    engine_commands.delete: {
-        "ids": {"nargs": "+", "metavar": "ID"},
-        "--index": {"required": True},
-    },
-    engine_commands.info: {"index": {"metavar": "INDEX"}},
-    engine_commands.evaluate: {
-        "--index": {"required": True},
-        "--qrels": {"required": True},
-        "--queries": {},
-    },
-    commands.check: {},
-    commands.models: {"name": {"nargs": "?"}},
-    commands.reset: {"lesson": {}, "--exercise": {"action": "store_true"}},
-    commands.audit: {"collection": {"nargs": "?", "default": "course"}},
-    commands.export: {"--edge": {"required": True, "metavar": "FOLDER"}},
-    commands.serve: {
-        "--host": {"default": "127.0.0.1"},
-        "--port": {"type": port, "default": 8000},
-        "--index": {},
-    },
+    "--where": {"action": "append"},
+    "--explain": {"action": "store_true"},
+    "--json": {"action": "store_true"},
+    "--to": {"metavar": "INDEX"},
+    "--sync": {"action": "store_true"},
+    "--tokens": {"choices": ["states", "full"]},
+    "--precision": {"choices": ["auto", "fp32", "bf16", "int8"], "default": "auto"},
+    "--workers": {"type": int},
+    "--exercise": {"action": "store_true"},
+    "--edge": {"metavar": "FOLDER"},
+    "--host": {"default": "127.0.0.1"},
+    "--port": {"type": port, "default": 8000},
 }
 HELP = {
     "--mode": "what finds and orders: words, vectors and token states (default), or "
@@ -112,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         code = args.run(args)
         sys.stdout.flush()  # a full disk is said here, not when Python ends
-        return code
+        return code or 0
     except BrokenPipeError:  # `qrr … | head` has read enough
         sys.stdout = open(os.devnull, "w", encoding="utf-8")
         return 141
@@ -128,12 +114,14 @@ def parser() -> argparse.ArgumentParser:
     """Make the parser of the whole command line."""
     about = "Quantum-inspired semantic reranking: the course's command line"
     made = argparse.ArgumentParser(prog="qrr", description=about)
-    made.set_defaults(run=lambda args: made.print_help() or 0)
+    made.set_defaults(run=lambda args: made.print_help())
     subparsers = made.add_subparsers(dest="command")
     for run, arguments in COMMANDS.items():
         command = subparsers.add_parser(run.__name__, help=run.__doc__)
         command.set_defaults(run=run)
-        for name, settings in arguments.items():
+        for argument in arguments.split():
+            name = argument.rstrip("?+!")
+            settings = SETTINGS.get(name, {}) | MARKS.get(argument[-1], {})
             command.add_argument(name, help=HELP.get(name), **settings)
     return made
 

@@ -1,10 +1,10 @@
-"""What the commands of `qrr` do: each takes the parsed arguments, returns an exit code.
+"""What the commands of `qrr` do: each takes the parsed arguments; an exit code other
+than 0 is returned.
 
 A command's docstring is what `qrr --help` says of it. Names of the library are asked
 for when they are used (it imports itself lazily), so that `qrr --help` answers at once.
 """
 
-import importlib
 import socket
 
 import qrr_lib
@@ -13,6 +13,7 @@ from qrr_lib.course import engine_commands
 from qrr_lib.course.reset import reset as restore
 from qrr_lib.embed import model_spec
 from qrr_lib.files import printable, say
+from qrr_lib.lazy import package
 
 MODES = {
     "hybrid": "words and vectors find; words, cosine and token states order",
@@ -32,7 +33,7 @@ does not help, 09 what the token states buy, 10 what that is worth. To go on:
   qrr index some/folder --to my.index      # your own documents"""
 
 
-def demo(args) -> int:
+def demo(args) -> None:
     """answer one query by cosine and by states, say why, and score both on all test
     queries
     """
@@ -52,7 +53,6 @@ def demo(args) -> int:
         print(printable(f"In the first passage, {', '.join(pairs)}."))
     _score_all(args, collection, reranker, cosine)
     print(NEXT)
-    return 0
 
 
 def _score_all(args, collection, reranker, cosine) -> None:
@@ -71,7 +71,7 @@ def _score_all(args, collection, reranker, cosine) -> None:
         print(f"  {value:.3f}  {what}")
 
 
-def search(args) -> int:
+def search(args) -> None:
     """search the course corpus, or with --index an index of your own documents"""
     if args.index:
         _refuse(args, "--index", mode=USUAL_MODE, backend="torch")
@@ -79,7 +79,6 @@ def search(args) -> int:
     _refuse(args, "the course corpus", where=None, explain=False, json=False)
     _, reranker = _course_reranker(args)
     print(printable(str(reranker.search(args.query, k=args.k))))
-    return 0
 
 
 def check(args) -> int:
@@ -89,50 +88,46 @@ def check(args) -> int:
     return 0 if all(line.ok for line in lines) else 1
 
 
-def models(args) -> int:
+def models(args) -> None:
     """fetch and verify the embedding model (QRR_MODEL, or NAME)"""
     name = model_spec(args.name).name
     say(f"looking for {name}")
     print(f"{name}: verified in {qrr_lib.model_folder(name)}")
-    return 0
 
 
-def reset(args) -> int:
+def reset(args) -> None:
     """put a lesson back as it was shipped; your version is kept beside it"""
     path, kept = restore(args.lesson, args.exercise)
     yours = f"your version is {kept.name}" if kept else "you had changed nothing"
     print(printable(f"{path.name} is as it was shipped; {yours}"))
-    return 0
 
 
-def audit(args) -> int:
+def audit(args) -> None:
     """what the splits of a collection share: documents that leak, near-duplicate
     queries
     """
     print(printable(str(learn.audit(qrr_lib.load_collection(args.collection)))))
-    return 0
 
 
-def export(args) -> int:
+def export(args) -> None:
     """a folder that reranks without PyTorch: embedder, map, a script (lesson 04)"""
     from qrr_lib.serve import export_edge
 
     folder = export_edge(args.edge)
     size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
     print(f'{folder}: {size:.0f} MB. Try: python rerank.py "a question" lines.txt')
-    return 0
 
 
-def serve(args) -> int:
+def serve(args) -> None:
     """the reranking service over HTTP, with the course corpus (lesson 13) or with an
     index (lesson 14); a token is read from QRR_TOKEN
     """
     _check_address(args.host, args.port)
     if args.index:
-        _needs("serve.index_service", "serve").serve(args.index, args.host, args.port)
+        served = package("qrr_lib.serve.index_service", "serve")
+        served.serve(args.index, args.host, args.port)
     else:
-        _needs("serve.course_service", "serve").serve(args.host, args.port)
-    return 0
+        package("qrr_lib.serve.course_service", "serve").serve(args.host, args.port)
 
 
 def _course_reranker(args):
@@ -174,14 +169,3 @@ def _check_address(host: str, port: int) -> None:
     except OSError as error:
         advice = "take another --host or --port"
         raise OSError(f"{host}, port {port}: {error.strerror}; {advice}") from None
-
-
-def _needs(module: str, extra: str):
-    """Import a module of an extra, or say in one line how to install it."""
-    try:
-        return importlib.import_module(f"qrr_lib.{module}")
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            f"this command needs the extra [{extra}] ({error.name} is missing): "
-            f'pip install -e ".[{extra}]"'
-        ) from None

@@ -9,7 +9,6 @@ from pathlib import Path
 import qrr_lib
 from qrr_lib import engine
 from qrr_lib.course.judgements import rankings
-from qrr_lib.course.loading import Loading
 from qrr_lib.embed.collection import read_queries
 from qrr_lib.embed.qrels import read_qrels
 from qrr_lib.engine.passages import split_id
@@ -31,6 +30,8 @@ def index(args) -> int:
         raise ValueError(f"there is nothing to read in {', '.join(args.paths)}")
     passed = ", ".join(f"{n} {kind}" for kind, n in others.most_common(5))
     say(f"{len(files)} files to read" + (f"; passed over: {passed}" if passed else ""))
+    from qrr_lib.course.loading import Loading  # here: it imports torch
+
     with _opened_or_made(args.to, args.tokens, args.precision) as target:
         loading = Loading(target, files)
         written = loading.into(target)
@@ -67,25 +68,25 @@ def bulk(args) -> int:
     return PARTLY if done["skipped"] else 0
 
 
-def search(args) -> int:
+def search(args) -> None:
     """search an index, or the course corpus"""
     where = [engine.condition(text) for text in args.where or []]
     with _opened(args.index) as target:
         if args.alpha is not None:
             target.weights = args.alpha
         hits = target.search(args.query, args.k, where)
-        if args.explain:
-            matches = {hit.id: target.explain(args.query, hit.id) for hit in hits}
-        else:
-            matches = {}
+        explained = hits if args.explain else []
+        matches = {hit.id: target.explain(args.query, hit.id) for hit in explained}
     if args.json:
-        print(json.dumps([_as_json(hit, matches) for hit in hits], indent=1))
-        return 0
+        shown = [hit._asdict() for hit in hits]
+        for one in shown if args.explain else ():
+            one["matches"] = [match._asdict() for match in matches[one["id"]]]
+        print(json.dumps(shown, indent=1))
+        return
     for hit in hits:
         _print_hit(hit, matches.get(hit.id, []))
     if not hits:
         say("nothing was found")
-    return 0
 
 
 def delete(args) -> int:
@@ -101,15 +102,14 @@ def delete(args) -> int:
     return PARTLY if asked - known else 0
 
 
-def info(args) -> int:
+def info(args) -> None:
     """what an index is, and how much it holds"""
     with _opened(args.index) as target:
         for name, value in target.info().items():
             print(printable(f"{name:<12} {value}"))
-    return 0
 
 
-def evaluate(args) -> int:
+def evaluate(args) -> None:
     """score cosine, words and the mix on judged queries (lesson 08)"""
     qrels = read_qrels(args.qrels)
     every = read_queries(args.queries or _queries_beside(Path(args.qrels)))
@@ -129,7 +129,6 @@ def evaluate(args) -> int:
     for name, run in runs.items():
         values = qrr_lib.evaluate(_by_document(run) if whole else run, qrels, MEASURES)
         print(f"{name:<8}" + "".join(f"{values[one]:9.4f}" for one in MEASURES))
-    return 0
 
 
 def _by_document(run: Mapping[str, Mapping[str, float]]) -> dict:
@@ -165,13 +164,6 @@ def _opened_or_made(place: str, tokens: str | None, precision: str):
         opened.close()
         raise ValueError(f"{place} keeps tokens as {kept}: index into another place")
     return opened
-
-
-def _as_json(hit, matches: Mapping[str, list]) -> dict:
-    shown = hit._asdict()
-    if hit.id in matches:
-        shown["matches"] = [match._asdict() for match in matches[hit.id]]
-    return shown
 
 
 def _print_hit(hit, matches: list) -> None:

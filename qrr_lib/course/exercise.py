@@ -7,7 +7,7 @@ from collections.abc import Callable
 from qrr_lib.files import printable
 
 
-def check(title: str) -> Callable[[Callable[[], None]], None]:
+def check(title: str) -> Callable[[Callable[[], None]], bool]:
     """Decorator that runs a test at once and prints one line.
 
     ⏳ not started, ❌ what is wrong, or ✅.
@@ -16,10 +16,11 @@ def check(title: str) -> Callable[[Callable[[], None]], None]:
     assertion that fails is shown. An answer that is None, or of a type the test can't
     use, is named as such (a test that calls it `got` says more), an exception with the
     line that raised it. A stub raises NotImplementedError, which means "not started".
-    Nothing is raised, so a notebook runs on.
+    Nothing is raised, so a notebook runs on; the decorated name is True if the answer
+    is right, and False if not.
     """
 
-    def run(test: Callable[[], None]) -> None:
+    def run(test: Callable[[], None]) -> bool:
         try:
             test()
         except NotImplementedError:
@@ -28,6 +29,8 @@ def check(title: str) -> Callable[[Callable[[], None]], None]:
             _show(f"❌ {title}: {_reason(error, test)}")
         else:
             _show(f"✅ {title}")
+            return True
+        return False
 
     return run
 

@@ -13,6 +13,7 @@ import os
 import platform
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,8 +90,10 @@ def check_machine() -> list[Line]:
     fetched if it is not there yet) and what lessons 11, 13, 14 and 15 add.
     """
     installed = [course(), python(), *map(package, PACKAGES)]
-    machine = [corpus(), memory(), threads(), disk(), embedding_model()]
-    added = [extra("quantum"), extra("serve"), language_model(), extra("engine")]
+    with ThreadPoolExecutor() as pool:  # verifying a model takes a second or two
+        models = [pool.submit(look) for look in (embedding_model, language_model)]
+        machine = [corpus(), memory(), threads(), disk(), models[0].result()]
+        added = [extra("quantum"), extra("serve"), models[1].result(), extra("engine")]
     return [*installed, *machine, *added]
 
 

@@ -69,11 +69,10 @@ def reset(
     return path, kept
 
 
-def _git(root: Path, *words: str) -> str:
+def _git(root: Path, *words: str) -> bytes:
     """What git prints; nothing where it fails."""
     command = ["git", "-c", f"safe.directory={root}", *words]
-    options = {"capture_output": True, "encoding": "utf-8", "errors": "replace"}
-    return subprocess.run(command, cwd=root, check=False, **options).stdout
+    return subprocess.run(command, cwd=root, capture_output=True, check=False).stdout
 
 
 def _commit(root: Path, pattern: str) -> str:
@@ -85,12 +84,13 @@ def _commit(root: Path, pattern: str) -> str:
     clones = [ref for ref in refs if _git(root, "rev-parse", "-q", "--verify", ref)]
     tip = [*clones, "HEAD"][0]
     log = ["log", "--format=%H %ae", tip, "--", f"{pattern}*.ipynb"]
-    commits = [line.partition(" ") for line in _git(root, *log).splitlines()]
+    commits = [line.partition(b" ") for line in _git(root, *log).splitlines()]
     first = _git(root, "rev-list", "--max-parents=0", "HEAD").split()
     if not clones and commits and commits[-1][0] in first:
-        return commits[-1][0]
+        return commits[-1][0].decode()
     own = _git(root, "config", "user.email").strip()
-    return next((commit for commit, _, author in commits if author != own), tip)
+    others = (commit.decode() for commit, _, author in commits if author != own)
+    return next(others, tip)
 
 
 def _free_name(path: Path) -> Path:
@@ -103,11 +103,9 @@ def _shipped(root: Path, folder: str, pattern: str) -> Path | io.BytesIO:
     git checkout, of the commit that `_commit` finds, else the class folder's.
     """
     if (root / ".git").exists() and shutil.which("git"):
-        git = ["git", "-c", f"safe.directory={root}", "archive", "--format=zip"]
-        command = [*git, _commit(root, pattern), folder]
-        done = subprocess.run(command, cwd=root, capture_output=True, check=False)
-        if done.returncode == 0:
-            return io.BytesIO(done.stdout)
+        archive = "archive", "--format=zip", _commit(root, pattern), folder
+        if packed := _git(root, *archive):
+            return io.BytesIO(packed)
     if (root / SHIPPED).is_file():
         return root / SHIPPED
     raise FileNotFoundError(

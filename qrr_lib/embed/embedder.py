@@ -6,6 +6,7 @@ module adds the verified model, the cache and clear errors.
 """
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -81,10 +82,11 @@ class TextEmbedder:
     @cached_property
     def model(self):
         """The `SentenceTransformer`, loaded once from a local, verified folder."""
-        folder = str(model_folder(self.name))
-        import transformers
-        from sentence_transformers import SentenceTransformer
-
+        with ThreadPoolExecutor() as pool:  # verified while packages are imported
+            folder = pool.submit(model_folder, self.name)
+            import transformers
+            from sentence_transformers import SentenceTransformer
+        folder = str(folder.result())
         transformers.utils.logging.disable_progress_bar()
         made = SentenceTransformer(folder, device=self._device, local_files_only=True)
         if self.precision == "int8":

@@ -9,7 +9,6 @@ is wrong is said with file, line and field.
 import csv
 import functools
 import gzip
-import importlib
 import io
 import itertools
 import json
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from qrr_lib.checks import is_unicode
 from qrr_lib.files import path_of
+from qrr_lib.lazy import package
 
 MOST_BYTES = 100_000_000  # of a file that is one document, or of a cell, unpacked
 NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?")
@@ -158,11 +158,7 @@ def _number(cell: str) -> str | int | float:
 
 
 def _parquet(data) -> Rows:
-    try:
-        parquet = importlib.import_module("pyarrow.parquet")
-    except ImportError:
-        hint = 'run `pip install -e ".[engine]"`'
-        raise ValueError(f"a .parquet file needs pyarrow: {hint}") from None
+    parquet = package("pyarrow.parquet")
     packed = isinstance(data, gzip.GzipFile)  # it can't be read from its end
     source = io.BytesIO(data.read()) if packed else data
     batches = parquet.ParquetFile(source).iter_batches(1000)

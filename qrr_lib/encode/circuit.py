@@ -29,7 +29,8 @@ class Gate(NamedTuple):
 
 @dataclass(frozen=True)
 class Circuit:
-    """Shape of an encoding circuit on n qubits with L data layers.
+    """Shape of an encoding circuit on n qubits with L data layers. Qubit 0 is the
+    leftmost factor of the state (PennyLane's order).
 
     Parameters
     ----------
@@ -44,8 +45,6 @@ class Circuit:
     trailing : bool
         Add the entangler after the last layer too. It changes no overlap: ⟨ψ|U†U|φ⟩ =
         ⟨ψ|φ⟩ (lesson 03).
-
-    Qubit 0 is the leftmost factor of the state (PennyLane's order).
     """
 
     n_qubits: int = 1

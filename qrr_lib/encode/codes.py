@@ -44,8 +44,8 @@ def angles_to_codes(angles: torch.Tensor, bits: int = 8) -> np.ndarray:
             f"have shape {tuple(angles.shape)}"
         )
     levels = 2 ** check_bits(bits)
-    per_radian = torch.tensor([levels / math.pi, levels / (2 * math.pi)])
-    steps = angles[:, 0].detach().float() * per_radian
+    angles = angles[:, 0].detach().float()
+    steps = angles * angles.new_tensor([levels / math.pi, levels / (2 * math.pi)])
     codes = steps.floor().clamp(0, levels - 1).to(torch.uint8).cpu().numpy()
     return codes if bits == 8 else codes[..., 0] << 4 | codes[..., 1]
 

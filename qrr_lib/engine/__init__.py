@@ -4,7 +4,7 @@
 passage: what is kept, and conditions · tokens: how token states are kept · stores,
 edge, client, places: Qdrant in this process or on a server · finder: candidates, hits ·
 about, index: all of it · readers, formats, passages: files in · parts, bulk: many files
-at once (extra `[cluster]`) · extra: packages asked for when they are used
+at once (extra `[cluster]`)
 """
 
 from qrr_lib.lazy import lazy_names
@@ -14,6 +14,6 @@ HOMES = {
     "finder": "Hit Hits",
     "passage": "Passage condition",
     "bulk": "load_in_bulk",
-    "extra": "EngineError",
+    "stores": "EngineError",
 }
 __getattr__, __dir__, __all__ = lazy_names(__name__, HOMES)

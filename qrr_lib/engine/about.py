@@ -2,8 +2,6 @@
 14).
 """
 
-from __future__ import annotations
-
 import base64
 import tempfile
 import uuid

@@ -7,21 +7,20 @@ in. What is there already, by its content's hash, is passed over, so that each p
 is done once, however often the job is broken off.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from qrr_lib.engine.extra import EngineError, package
 from qrr_lib.engine.index import Index
 from qrr_lib.engine.parts import part_about, write_part
 from qrr_lib.engine.passage import Passage, digest, payload_of
 from qrr_lib.engine.passages import cut, stale, word_pieces
 from qrr_lib.engine.places import is_address
 from qrr_lib.engine.readers import read_documents
+from qrr_lib.engine.stores import EngineError
 from qrr_lib.engine.tokens import tokens_named
+from qrr_lib.lazy import package
 
 DOCUMENTS = 100  # in a group, on average
 

@@ -2,14 +2,12 @@
 14).
 """
 
-from __future__ import annotations
-
 import time
 import warnings
 
-from qrr_lib.engine.extra import EngineError, package
 from qrr_lib.engine.passage import Point, field_key
-from qrr_lib.engine.stores import PAGE, Store
+from qrr_lib.engine.stores import PAGE, EngineError, Store
+from qrr_lib.lazy import package
 
 POINTS_A_REQUEST = 16  # a server takes 32 MB at a time
 TRIES = 4
@@ -98,16 +96,15 @@ class ClientStore(Store):
             warnings.simplefilter("ignore")
             self._do(self.client.create_payload_index, **options)
 
-    def query(self, asked: dict, k: int, wanted, by: dict, payload: list[str]) -> list:
+    def query(self, asked: dict, k: int, wanted, by: tuple, payload: list[str]) -> list:
         first = [
             self.q.Prefetch(query=vector, using=name, limit=k, filter=wanted)
             for name, vector in asked.items()
         ]
-        [(name, vector)] = by.items()
         options = {"prefetch": first, "limit": k * len(asked)}
         options |= {"with_payload": payload or False}
         query = self.client.query_points
-        return self._do(query, query=vector, using=name, **options).points
+        return self._do(query, query=by[1], using=by[0], **options).points
 
     def records(self, ids: list[str], payload: list[str], vectors: list[str]) -> list:
         options = {"with_payload": payload, "with_vectors": vectors}

@@ -1,14 +1,13 @@
 """Points in a folder: Qdrant Edge, in this process (lesson 14)."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Self
 
-from qrr_lib.engine.extra import EngineError, package
 from qrr_lib.engine.passage import Point, field_key
-from qrr_lib.engine.stores import PAGE, Store
+from qrr_lib.engine.stores import PAGE, EngineError, Store
+from qrr_lib.lazy import package
 
 SHARD = "edge_config.json"  # a folder that holds it is one of the engine's
 ROOM = 200 * 2**20  # bytes that must be free before anything is written
@@ -36,7 +35,7 @@ class EdgeStore(Store):
         )
 
     @classmethod
-    def make(cls, folder: Path, layout: dict, first: Point) -> EdgeStore:
+    def make(cls, folder: Path, layout: dict, first: Point) -> Self:
         """Make a new one, with a first point; a kill leaves all of it or nothing."""
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = {"dir": folder.parent, "prefix": f".{folder.name}-"}
@@ -110,17 +109,16 @@ class EdgeStore(Store):
         kind = kinds.Float if number else kinds.Keyword
         self._update(self.q.UpdateOperation.create_field_index(field_key(field), kind))
 
-    def query(self, asked: dict, k: int, wanted, by: dict, payload: list[str]) -> list:
+    def query(self, asked: dict, k: int, wanted, by: tuple, payload: list[str]) -> list:
         """Hits of a query in two steps, as `find` says, in the package's words."""
         nearest = self.q.Query.Nearest
         first = [
             self.q.Prefetch(k, query=nearest(vector, using=name), filter=wanted)
             for name, vector in asked.items()
         ]
-        [(name, vector)] = by.items()
         request = self.q.QueryRequest(
             k * len(asked),
-            query=nearest(vector, using=name),
+            query=nearest(by[1], using=by[0]),
             prefetches=first,
             with_payload=payload or False,
         )

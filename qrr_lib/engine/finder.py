@@ -1,7 +1,5 @@
 """Find passages for a query and score them by every signal (lesson 14)."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -22,7 +20,6 @@ from qrr_lib.rank.mix import SIGNALS, Candidates
 from qrr_lib.rank.ranking import Ranking
 from qrr_lib.rank.states import States, offsets_of
 from qrr_lib.rank.words import word_numbers, words_signal
-from qrr_lib.tables import Table, ranking_table
 
 COUNTED = 50_000  # passages whose word pieces are counted: enough for a fair sample
 SHOWN = ["id", "title", "text", "source", "fields"]
@@ -47,13 +44,9 @@ class Hit(NamedTuple):
 class Hits(Ranking):
     """Hits, best first: a list that a notebook shows as a table."""
 
-    def table(self) -> Table:
-        """Rank, move, passage, the mixed score and each signal."""
-        return ranking_table(
-            [(hit.rank, hit.first_rank, hit.score) for hit in self],
-            [(hit.title or hit.id, hit.text) for hit in self],
-            [hit.signals for hit in self],
-        )
+    def named(self, doc: Hit) -> tuple[str, str]:
+        """(title, text) to show of a hit."""
+        return doc.title or doc.id, doc.text
 
 
 class Finder:
@@ -80,15 +73,10 @@ class Finder:
         """
         most = max(whole_number("k", k), whole_number("candidates", candidates))
         found = self.candidates({"": query}, most, where)
-        mixed, hits = found.mix(self.weights), Hits()
-        best = {found.doc_ids[i]: int(i) for i in found.order(mixed)[0][:k]}
-        points = self.store.retrieve(list(map(point_id, best)), SHOWN)
+        best = list(found.lines(self.weights, k))
+        points = self.store.retrieve([point_id(key) for key, *_ in best], SHOWN)
         shown = {point.payload.pop("id"): point.payload for point in points}
-        for rank, (key, i) in enumerate(best.items(), 1):
-            signals = {name: float(s[0, i]) for name, s in found.signals.items()}
-            score = float(mixed[0, i])
-            hits.append(Hit(key, rank, i + 1, score, signals, **shown[key]))
-        return hits
+        return Hits(Hit(*line, **shown[line[0]]) for line in best)
 
     def candidates(
         self, queries: Mapping[str, str], k: int = 100, where: list | None = None

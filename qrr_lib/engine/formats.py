@@ -9,7 +9,7 @@ import zipfile
 from html.parser import HTMLParser
 
 from qrr_lib.embed.rows import MOST_BYTES, utf8
-from qrr_lib.engine.extra import package
+from qrr_lib.lazy import package
 
 UNSEEN = ("script", "style", "template", "title")  # elements not in a page's text
 WITHIN = (  # elements that break no line

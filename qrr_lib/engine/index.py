@@ -2,9 +2,8 @@
 (lesson 14).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
+from typing import Self
 
 from qrr_lib.checks import checked_queries, listed
 from qrr_lib.embed.collection import Document
@@ -40,7 +39,7 @@ class Index(Finder):
     @classmethod
     def create(
         cls, place, embedder, scorer: Scorer | None = None, tokens: str = "states"
-    ) -> Index:
+    ) -> Self:
         """Make an empty index.
 
         Parameters
@@ -61,7 +60,7 @@ class Index(Finder):
         return cls(place, open_store(place, layout, about_point(about)), kind, about)
 
     @classmethod
-    def open(cls, place, embedder, scorer: Scorer | None = None) -> Index:
+    def open(cls, place, embedder, scorer: Scorer | None = None) -> Self:
         """Open an index; `scorer` is only needed if its angle source could not be kept.
 
         An index made in int8 is asked and filled in int8, which is said.
@@ -80,7 +79,7 @@ class Index(Finder):
             raise
         return cls(place, store, kind, about)
 
-    def __enter__(self) -> Index:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_) -> None:
@@ -128,26 +127,18 @@ class Index(Finder):
             "bytes": self.store.size(),
         } | shown
 
-    def add(
-        self,
-        passages: Iterable[Passage],
-        progress: Callable[[int], None] | None = None,
-    ) -> int:
+    def add(self, passages: Iterable[Passage]) -> int:
         """Embed and store passages, block by block; those that are there unchanged are
         passed over, changed ones replaced. Returns how many were written.
 
-        A block is on disk when the next one begins; `progress` is then called with the
-        number of passages seen. ValueError for a bad passage or an id that comes twice:
-        blocks before it are kept.
+        A block is on disk when the next one begins. ValueError for a bad passage or an
+        id that comes twice: blocks before it are kept.
         """
-        written = done = 0
+        written = 0
         for block in blocks_of(passages, TEXTS_A_BLOCK):
             payloads = map(payload_of, block)
             keyed = {point_id(one["id"]): one for one in payloads}
             written += self._write(keyed, self.kind.points)
-            done += len(block)
-            if progress is not None:
-                progress(done)
         if written:
             self.store.optimise()
         return written

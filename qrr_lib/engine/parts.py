@@ -2,14 +2,12 @@
 14).
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
-from qrr_lib.engine.extra import package
 from qrr_lib.engine.passage import Point, point_id, unpacked, word_vector
 from qrr_lib.files import atomic_path
+from qrr_lib.lazy import package
 
 ABOUT = b"qrr"  # what a file of ours is known by
 

@@ -2,8 +2,6 @@
 conditions on their fields (lesson 14).
 """
 
-from __future__ import annotations
-
 import base64
 import functools
 import hashlib
@@ -20,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from qrr_lib.checks import check_ids, checked_text
-from qrr_lib.engine.extra import package
+from qrr_lib.embed.collection import Document
+from qrr_lib.lazy import package
 from qrr_lib.rank.words import K1, B
 
 OWN_FIELDS = ("id", "title", "source")  # of every passage; others are the reader's
@@ -45,10 +44,7 @@ class Passage(NamedTuple):
     source: str = ""
     fields: dict = MappingProxyType({})
 
-    @property
-    def full(self) -> str:
-        """Title, a space, text."""
-        return f"{self.title} {self.text}".strip()
+    full = Document.full
 
 
 def point_id(key: str) -> str:

@@ -2,18 +2,16 @@
 (lesson 14).
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 from urllib.parse import urlsplit
 
 from qrr_lib.engine import client as server
 from qrr_lib.engine.edge import SHARD, EdgeStore, in_use
-from qrr_lib.engine.extra import EngineError, package
 from qrr_lib.engine.passage import Point
 from qrr_lib.engine.stores import Store
 from qrr_lib.files import is_local, path_of, say, secret
+from qrr_lib.lazy import package
 
 COLLECTION = "qrr"  # unless an address names another
 LOCAL = "meta.json"  # qdrant-client's local mode made a folder that holds it
@@ -50,7 +48,10 @@ def open_store(place, layout: dict | None = None, first: Point | None = None) ->
 
 
 def _on_server(place, layout: dict | None, first: Point | None) -> Store:
-    store = server.ClientStore(**_client(place))
+    client, name = _client(place)
+    own = client is not place
+    said = f"{place}" if own else "the client's server"
+    store = server.ClientStore(client, said, name, own)
     try:
         _check(place, store.exists and store.count() > 0, layout)
     except (FileNotFoundError, ValueError):
@@ -68,17 +69,16 @@ def _check(place, there: bool, layout: dict | None) -> None:
         raise FileNotFoundError(f"no index at {place}: make one first")
 
 
-def _client(place) -> dict:
-    """Arguments of `ClientStore` for an address, a folder or a client."""
+def _client(place) -> tuple:
+    """(client, name of the collection) for an address, a folder or a client."""
     if not isinstance(place, (str, os.PathLike)):
-        return {"client": place, "place": "the client's server", "name": COLLECTION}
+        return place, COLLECTION
     client = package("qdrant_client").QdrantClient
     if not is_address(place):
         try:
-            made = client(path=str(place))
+            return client(path=str(place)), COLLECTION
         except RuntimeError as error:  # its lock
             raise in_use(place) from error
-        return {"place": str(place), "name": COLLECTION, "client": made, "own": True}
     address = urlsplit(place)
     if address.scheme not in ("http", "https") or not address.hostname:
         raise ValueError(f"{place} is no address: write http://host:6333")
@@ -90,13 +90,12 @@ def _client(place) -> dict:
         check_compatibility=False,
         trust_env=not is_local(place),
     )
-    name = address.path.strip("/") or COLLECTION
-    return {"client": made, "place": place, "name": name, "own": True}
+    return made, address.path.strip("/") or COLLECTION
 
 
 def _has_edge() -> bool:
     """True if Qdrant Edge is installed; says so if it is not."""
-    with contextlib.suppress(EngineError):
+    with contextlib.suppress(ValueError):
         return bool(package("qdrant_edge"))
     say(
         "qdrant-edge-py is not installed (it has no wheel for every platform): "

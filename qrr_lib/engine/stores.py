@@ -2,13 +2,17 @@
 `client.ClientStore` say the rest (lesson 14).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from qrr_lib.engine.passage import BOUNDS, Point, field_key, is_number
 
 PAGE = 512  # points read at a time
+
+
+class EngineError(ValueError):
+    """An engine is unreachable or refuses; the message says which one, where, and what
+    to do.
+    """
 
 
 class Store:
@@ -24,7 +28,7 @@ class Store:
         """
         must = [self._condition(*one) for one in where]
         wanted = self.q.Filter(must=must) if must else None
-        found = self.query(self.native(asked), k, wanted, self.native([by]), payload)
+        found = self.query(self.native(asked), k, wanted, by, payload)
         return [(point, hit.score) for point, hit in zip(points_of(found), found)]
 
     def retrieve(self, ids: list[str], payload: list[str], vectors=()) -> list[Point]:
@@ -40,8 +44,8 @@ class Store:
             yield points_of(page)
             more = offset is not None
 
-    def native(self, vectors) -> dict:
-        """{name: vector}, or pairs of both, in the package's words."""
+    def native(self, vectors: dict) -> dict:
+        """{name: vector} in the package's words."""
         made = dict(vectors)
         for name, vector in made.items():
             if isinstance(vector, dict):

@@ -9,14 +9,14 @@ Bloch vectors as rows for the engine take as many bytes and more time than codes
 data/results/engine.json.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 
 import numpy as np
 
+from qrr_lib.checks import one_of
 from qrr_lib.encode.qubit_map import QubitMap
+from qrr_lib.encode.similarity import COSINE
 from qrr_lib.engine.passage import Point, packed, point_id, unpacked, word_vector
 from qrr_lib.rank.codecs import TokenCodec
 from qrr_lib.rank.scorer import Scorer
@@ -81,7 +81,7 @@ class FullTokens(CodeStates):
     def __init__(self, embedder, scorer: Scorer):
         super().__init__(embedder, scorer)
         self.width = embedder.dim
-        self.compare = _cosine
+        self.compare = COSINE.pairs
 
     def belongs_to(self) -> dict:
         """Name and hash of the model."""
@@ -110,11 +110,6 @@ class FullTokens(CodeStates):
         return np.array([scores.get(point.id, 0) for point in points]).clip(0, 1)
 
 
-def _cosine(a, b) -> np.ndarray:
-    """Half of one plus the cosine of every pair: (A, B) in [0, 1]."""
-    return (1 + a @ b.T) / 2
-
-
 KINDS = {"states": CodeStates, "full": FullTokens}
 
 
@@ -122,10 +117,9 @@ def tokens_named(kind: str, embedder, scorer: Scorer | None = None):
     """One of `KINDS` for an embedder; without a scorer, with the map that the course
     ships for it. ValueError for another kind or a map that is not fitted.
     """
-    if kind not in KINDS:
-        raise ValueError(f"unknown tokens={kind!r}; choose one of {', '.join(KINDS)}")
+    make = KINDS[one_of("tokens", kind, KINDS)]
     if scorer is None and kind == "full":
-        return FullTokens(embedder, Scorer(QubitMap(), per="token"))
+        return make(embedder, Scorer(QubitMap(), per="token"))
     if scorer is None:
         scorer = Scorer(QubitMap.shipped(embedder.name), per="token")
     if not isinstance(scorer.codec, TokenCodec):
@@ -134,4 +128,4 @@ def tokens_named(kind: str, embedder, scorer: Scorer | None = None):
         raise ValueError(
             "the map is not fitted: call .fit(token_vectors) before the index is made"
         )
-    return KINDS[kind](embedder, scorer)
+    return make(embedder, scorer)

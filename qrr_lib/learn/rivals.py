@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from qrr_lib.encode.circuit import Circuit
-from qrr_lib.encode.formulas import TINY
+from qrr_lib.encode.formulas import TINY, bloch_vectors
 from qrr_lib.encode.heads import seeded
 
 
@@ -68,9 +68,7 @@ class SphereTwin(nn.Module):
 
     def forward(self, embeddings: torch.Tensor) -> torch.Tensor:
         """Map (B, D) embeddings to (B, 3) vectors of norm 1."""
-        theta, gamma = self.head(embeddings)[:, 0, 0].unbind(-1)
-        x, y = theta.sin() * gamma.cos(), theta.sin() * gamma.sin()
-        return torch.stack([x, y, theta.cos()], dim=-1)
+        return bloch_vectors(self.head(embeddings)).flatten(1)
 
 
 class DocumentOnly(nn.Module):

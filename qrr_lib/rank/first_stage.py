@@ -12,9 +12,8 @@ Sizes follow from N, the number of vectors in the first `add`:
                              (efSearch) while searching, there never fewer than k
 """
 
-from __future__ import annotations
-
 import os
+from typing import Self
 
 import numpy as np
 
@@ -158,9 +157,7 @@ class FaissRetriever:
         faiss_index.write(path, self._index, settings)
 
     @classmethod
-    def load(
-        cls, path: str | os.PathLike, made_by: str | None = None
-    ) -> FaissRetriever:
+    def load(cls, path: str | os.PathLike, made_by: str | None = None) -> Self:
         """Read a saved retriever.
 
         ValueError if the file is no such file, is cut short or was changed, or if its

@@ -2,9 +2,8 @@
 09).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
+from typing import Self
 
 import numpy as np
 
@@ -49,7 +48,7 @@ class IndexedDocuments:
         vectors: np.ndarray,
         states: States,
         texts: list[str] | None = None,
-    ) -> IndexedDocuments:
+    ) -> Self:
         """Index documents that are encoded already, as `scorer.encode_texts` gives
         them; their texts are needed for words. Returns self.
         """
@@ -81,13 +80,6 @@ class IndexedDocuments:
                 f"({missing[0]!r}): index those documents, or leave them out"
             )
         return ids
-
-    def token_weights(self, queries: States) -> list[np.ndarray] | None:
-        """Weights of each query's tokens, by rarity in the documents; None: equal."""
-        if queries.token_ids is None:
-            return None
-        bounds = zip(queries.offsets, queries.offsets[1:])
-        return [self.rarity.weights(queries.token_ids[a:b]) for a, b in bounds]
 
     def states_of(self, doc_id: str) -> States:
         """What `score` compares of one indexed document; ValueError for an unknown

@@ -1,7 +1,5 @@
 """Candidates of many queries with their judgements beside them (lesson 07)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import NamedTuple

@@ -4,11 +4,9 @@ weights (lesson 06).
 Mixing is arithmetic on those columns, so a sweep over α encodes nothing twice.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -27,6 +25,12 @@ class RankedDocument(NamedTuple):
     cosine: float
     quantum: float
     words: float | None = None
+
+    @property
+    def signals(self) -> dict[str, float]:
+        """The scores that were mixed, by name."""
+        scores = {"cosine": self.cosine, "states": self.quantum, "words": self.words}
+        return {name: score for name, score in scores.items() if score is not None}
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Candidates:
         """The signal "cosine": (Q, K)."""
         return self.signals["cosine"]
 
-    def with_signal(self, name: str, scores: np.ndarray) -> Candidates:
+    def with_signal(self, name: str, scores: np.ndarray) -> Self:
         """The same candidates with one more signal, (Q, K)."""
         return replace(self, signals=self.signals | {name: scores})
 
@@ -85,29 +89,18 @@ class Candidates:
             for qid, rows, s, order in ranked
         }
 
-    def best(
-        self, weights: float | Mapping[str, float], k: int
-    ) -> list[list[RankedDocument]]:
-        """The best k documents of every query (fewer where there are fewer)."""
-        scores, words = self.mix(weights), self.signals.get("words")
-        found = []
-        for q, order in enumerate(self.order(scores)):
-            columns = [i for i in order if self.rows[q, i] >= 0][:k]
-            found.append(
-                [
-                    RankedDocument(
-                        self.doc_ids[self.rows[q, i]],
-                        rank,
-                        int(i) + 1,
-                        float(scores[q, i]),
-                        float(self.signals["cosine"][q, i]),
-                        float(self.signals["states"][q, i]),
-                        None if words is None else float(words[q, i]),
-                    )
-                    for rank, i in enumerate(columns, 1)
-                ]
-            )
-        return found
+    def lines(
+        self, weights: float | Mapping[str, float], k: int, q: int = 0
+    ) -> Iterator[tuple]:
+        """The best k candidates of query q (fewer where there are fewer): (document id,
+        rank, rank before, mixed score, {signal: score}).
+        """
+        scores = self.mix(weights)
+        best = [int(i) for i in self.order(scores)[q] if self.rows[q, i] >= 0]
+        for rank, i in enumerate(best[:k], 1):
+            own = {name: float(signal[q, i]) for name, signal in self.signals.items()}
+            document = self.doc_ids[self.rows[q, i]]
+            yield document, rank, i + 1, float(scores[q, i]), own
 
 
 def checked_weights(weights: float | Mapping[str, float]) -> dict[str, float]:

@@ -17,9 +17,8 @@ and no inner product at all: the matrix of all overlaps of some states has negat
 eigenvalues.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
+from typing import Self
 
 import numpy as np
 
@@ -84,7 +83,7 @@ class HybridIndex:
         model = getattr(getattr(self.embedder, "spec", None), "sha256", name)
         return f"{model} {fingerprint(self.codec.angles)} {self.codec.similarity.name}"
 
-    def index(self, collection: Collection | Mapping[str, str]) -> HybridIndex:
+    def index(self, collection: Collection | Mapping[str, str]) -> Self:
         """Embed, encode and store documents; a Collection, or a mapping {id: text}.
 
         Returns self.

@@ -1,7 +1,5 @@
 """A result that shows itself (lesson 06)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 from qrr_lib.embed.collection import Document
@@ -35,15 +33,16 @@ class Ranking(list):
         """Rank, move, document, the mixed score and each signal."""
         return ranking_table(
             [(doc.rank, doc.first_rank, doc.score) for doc in self],
-            [self._named(doc.doc_id) for doc in self],
-            [_signals(doc) for doc in self],
+            [self.named(doc) for doc in self],
+            [doc.signals for doc in self],
         )
 
-    def _named(self, doc_id: str) -> tuple[str, str]:
-        found = self.documents.get(doc_id, "")
+    def named(self, doc: RankedDocument) -> tuple[str, str]:
+        """(title, text) to show of a document."""
+        found = self.documents.get(doc.doc_id, "")
         if isinstance(found, Document):
-            return found.title or doc_id, found.text
-        return doc_id, found
+            return found.title or doc.doc_id, found.text
+        return doc.doc_id, found
 
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
@@ -53,8 +52,3 @@ class Ranking(list):
 
     def __str__(self) -> str:
         return repr(self.table())
-
-
-def _signals(doc: RankedDocument) -> dict[str, float]:
-    scores = {"cosine": doc.cosine, "states": doc.quantum, "words": doc.words}
-    return {name: score for name, score in scores.items() if score is not None}

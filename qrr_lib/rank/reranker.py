@@ -2,9 +2,8 @@
 (lesson 06).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
+from typing import Self
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from qrr_lib.embed.collection import Collection, documents_of, ids_and_texts
 from qrr_lib.rank.explain import TokenMatch, matches
 from qrr_lib.rank.first_stage import FaissRetriever
 from qrr_lib.rank.indexed import IndexedDocuments
-from qrr_lib.rank.mix import Candidates, checked_alpha, checked_weights
+from qrr_lib.rank.mix import Candidates, RankedDocument, checked_alpha, checked_weights
 from qrr_lib.rank.ranking import Ranking
 from qrr_lib.rank.scorer import Scorer
 from qrr_lib.rank.states import States
@@ -83,7 +82,7 @@ class Reranker(IndexedDocuments):
 
     def index(
         self, collection: Collection | Mapping[str, str], skip_empty: bool = False
-    ) -> Reranker:
+    ) -> Self:
         """Embed, encode and index documents, in memory; a Collection, or a mapping {id:
         text}. (`qrr_lib.engine.Index` keeps them on disk.) Returns self.
 
@@ -152,7 +151,11 @@ class Reranker(IndexedDocuments):
         """
         k = whole_number("k", k)
         found = self.candidates({"": query}, max(k, candidates))
-        return Ranking(found.best(self.weights, k)[0], self.documents)
+        ranked = [
+            RankedDocument(*place, own["cosine"], own["states"], own.get("words"))
+            for *place, own in found.lines(self.weights, k)
+        ]
+        return Ranking(ranked, self.documents)
 
     def rank(
         self,
@@ -200,17 +203,18 @@ class Reranker(IndexedDocuments):
             words = BM25(self.first_stage.words.stem)
             words.add([str(i) for i in range(len(documents))], texts=documents)
             signals["words"] = words.scores([query], order[None])
-        mixed = Candidates([""], documents, order[None], signals).mix(self.weights)[0]
-        found = []
-        for i in np.argsort(-mixed, kind="stable"):
-            place, score = int(order[i]), float(mixed[i])
-            text = documents[place]
-            found.append({"corpus_id": place, "score": score, "text": text})
-        return found
+        found = Candidates([""], documents, order[None], signals)
+        return [
+            {"corpus_id": int(order[before - 1]), "score": score, "text": text}
+            for text, _, before, score, _ in found.lines(self.weights, len(documents))
+        ]
 
     def token_weights(self, queries: States) -> list[np.ndarray] | None:
         """Weights of each query's tokens, by rarity in the documents; None: equal."""
-        return super().token_weights(queries) if self.scorer.idf else None
+        if queries.token_ids is None or not self.scorer.idf:
+            return None
+        bounds = zip(queries.offsets, queries.offsets[1:])
+        return [self.rarity.weights(queries.token_ids[a:b]) for a, b in bounds]
 
     def explain(self, query: str, doc_id: str) -> list[TokenMatch]:
         """Say which token of the query met which token of an indexed document (lesson

@@ -4,8 +4,6 @@ to search, train and judge (lesson 08).
 A folder holds BEIR's layout with empty texts, and one safetensors file a model.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

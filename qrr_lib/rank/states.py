@@ -2,12 +2,11 @@
 09).
 """
 
-from __future__ import annotations
-
 import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -37,20 +36,20 @@ class States:
     token_ids: np.ndarray | None = None
 
     @classmethod
-    def from_rows(cls, rows) -> States:
+    def from_rows(cls, rows) -> Self:
         """One row a text; states are left as they are."""
         if isinstance(rows, States):
             return rows
         return cls(rows, np.arange(len(rows) + 1))
 
     @classmethod
-    def of(cls, rows: list[np.ndarray], token_ids: list[np.ndarray]) -> States:
+    def of(cls, rows: list[np.ndarray], token_ids: list[np.ndarray]) -> Self:
         """From the rows and the token ids (T,) of every text."""
         ids = np.concatenate(token_ids).astype(np.uint32)
         return cls(np.concatenate(rows), offsets_of(map(len, rows)), ids)
 
     @classmethod
-    def join(cls, parts: list[States]) -> States:
+    def join(cls, parts: list[Self]) -> Self:
         """One after the other, in memory."""
         lengths = np.concatenate([np.diff(part.offsets) for part in parts])
         rows = [part.rows for part in parts]
@@ -63,7 +62,7 @@ class States:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def __getitem__(self, texts: slice | list[int]) -> States:
+    def __getitem__(self, texts: slice | list[int]) -> Self:
         """Gather texts by a slice or positions; only their rows are copied."""
         starts, ends = self.offsets[:-1][texts], self.offsets[1:][texts]
         lengths = ends - starts

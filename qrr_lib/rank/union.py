@@ -1,7 +1,5 @@
 """First stage by vectors and by words together (lesson 09)."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from qrr_lib.rank.first_stage import FaissRetriever

@@ -4,10 +4,9 @@ BM25 (Robertson & Zaragoza 2009) is `bm25s`'s (Lù 2024, arXiv:2407.03618), word
 stemmed by PyStemmer's Porter stemmer, English stop words are left out.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Mapping
+from typing import Self
 
 import numpy as np
 
@@ -38,7 +37,7 @@ class BM25:
         return len(self.ids)
 
     @property
-    def words(self) -> BM25:
+    def words(self) -> Self:
         """What scores words: this very stage."""
         return self
 
@@ -79,10 +78,11 @@ class BM25:
         query is not found: lists are then shorter and scores end in -inf.
         """
         k = min(whole_number("k", k), len(self))
-        texts, found = _strings(texts), []
+        (index, place), texts, found = self._built(), _strings(texts), []
         scores = np.full((len(texts), k), -np.inf, dtype=np.float32)
         for line, asked in zip(scores, word_numbers(texts, self.stem)):
-            values = self._all_scores(asked)
+            known = [place[word] for word in asked if word in place]
+            values = index.get_scores(known) if known else np.zeros(len(self), "f4")
             best = np.argsort(-values, kind="stable")[:k]
             best = best[values[best] > 0]
             line[: len(best)] = values[best]
@@ -114,14 +114,6 @@ class BM25:
                 index.index((corpus, place), show_progress=False)
             self._index = index, place
         return self._index
-
-    def _all_scores(self, asked: list[int]) -> np.ndarray:
-        """BM25 of every document, (N,)."""
-        index, place = self._built()
-        known = [place[word] for word in asked if word in place]
-        if not known:
-            return np.zeros(len(self), dtype=np.float32)
-        return index.get_scores(known)
 
     def scores(self, texts: list[str], rows: np.ndarray) -> np.ndarray:
         """The signal "words" of candidates: Q queries, (Q, K) rows (−1: none) → (Q, K)

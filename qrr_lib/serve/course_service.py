@@ -46,12 +46,12 @@ def course_modes(
     return modes, {key: doc.full for key, doc in collection.docs.items()}, notes
 
 
-def serve(host: str = "127.0.0.1", port: int = 8000, model: str | None = None) -> None:
+def serve(host: str = "127.0.0.1", port: int = 8000) -> None:
     """Serve the course corpus until Ctrl-C or SIGTERM (`qrr serve`).
 
     A token is read from the environment variable QRR_TOKEN.
     """
     token = token_for(host)
-    modes, texts, notes = course_modes(model)
+    modes, texts, notes = course_modes()
     app = create_app(modes, texts, token, hosts=hosts_of(host), notes=notes)
     server_of(app, host, port).run()

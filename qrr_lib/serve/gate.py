@@ -3,11 +3,12 @@
 """
 
 import asyncio
-import ipaddress
 import secrets
 
 from fastapi import HTTPException
 from fastapi.responses import JSONResponse
+
+from qrr_lib.files import is_local
 
 OPEN = ("/health", "/docs", "/openapi.json")  # without a token
 BODY_SECONDS = 20  # in which a body must have arrived
@@ -71,14 +72,6 @@ class Gate:
             await self.app(scope, counted, send)
         finally:
             self.held -= size
-
-
-def is_local(host: str) -> bool:
-    """Does a service that listens on `host` hear this machine alone?"""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def check_access(host: str, token: str | None) -> None:

@@ -5,7 +5,6 @@ token, POST /upsert and POST /delete.
 """
 
 import json
-import uuid
 from collections import Counter
 from typing import Annotated, Any
 
@@ -25,7 +24,6 @@ from qrr_lib.serve.service import ERRORS, RerankService, alone, app_of, hosts_of
 
 NAME = "index"  # of the one mode
 AT_ONCE = 100  # passages of a document that are looked for at once
-PASSED_ON = ("first_rank", "title", "text", "source", "fields", "signals")
 Key = Annotated[str, Field(pattern=r"\S")]
 
 
@@ -44,12 +42,10 @@ class FoundPassage(shapes.Found):
     signals: dict[str, float]
 
 
-class FoundPassages(BaseModel):
+class FoundPassages(shapes.SearchResponse):
     """Best first."""
 
-    id: str
     results: list[FoundPassage]
-    meta: dict
 
 
 class NewDocument(BaseModel):
@@ -83,12 +79,12 @@ class IndexService(RerankService):
     ----------
     index : Index
         Open; nobody else may use it meanwhile.
-    limits : Limits
+    limits : Limits or None
     writing : bool
         May documents be written and deleted?
     """
 
-    def __init__(self, index: Index, limits: shapes.Limits, writing: bool):
+    def __init__(self, index: Index, limits: shapes.Limits | None, writing: bool):
         weights = checked_weights(index.weights)
         cosine, states = (weights.get(name, 0.0) for name in ("cosine", "states"))
         alpha = cosine / (cosine + states) if cosine + states else 1.0
@@ -100,25 +96,14 @@ class IndexService(RerankService):
 
     async def search(self, request: IndexSearch, http: Request) -> FoundPassages:
         """Answer from the index."""
-        name, mode = self.mode(request.model)
-        self.check(request.query, [])
+        return await super().search(request, http)
 
-        def task():
-            where = [condition(one) for one in request.where or []]
-            most = (request.top_n or 10, where, request.candidates or 50)
-            return self.index.search(request.query, *most)
-
-        hits, seconds = await self.turns.run(http, alone(task))
-        results = [
-            FoundPassage(
-                doc_id=hit.id,
-                relevance_score=shapes.to_unit_interval(hit.score, mode.alpha),
-                **{name: getattr(hit, name) for name in PASSED_ON},
-            )
-            for hit in hits
-        ]
-        about = {"mode": name, "seconds": round(seconds, 4)}
-        return FoundPassages(id=str(uuid.uuid4()), results=results, meta=about)
+    def find(self, request: IndexSearch, mode: Reranker) -> list[dict]:
+        """What a search finds, with the mixed scores."""
+        where = [condition(one) for one in request.where or []]
+        most = request.top_n or 10, where, request.candidates or 50
+        found = self.index.search(request.query, *most)
+        return [{"doc_id": hit.id} | hit._asdict() for hit in found]
 
     async def upsert(self, request: Upsert, http: Request) -> dict:
         """Index documents; what they replace is gone when the answer comes."""
@@ -182,7 +167,7 @@ def index_app(
     """Make the service around an open index; arguments as in `create_app`. Without a
     token nothing can be written.
     """
-    service = IndexService(index, limits or shapes.Limits(), bool(token))
+    service = IndexService(index, limits, bool(token))
     app = app_of(service, token, hosts)
     refusals = ERRORS | {403: {"description": "This service has no token"}}
     app.post("/upsert", responses=refusals)(service.upsert)

@@ -21,10 +21,11 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from qrr_lib import __version__
 from qrr_lib.checks import is_unicode
+from qrr_lib.files import is_local
 from qrr_lib.rank.reranker import Reranker
 from qrr_lib.serve import shapes
 from qrr_lib.serve.clients import add_clients, tei_info
-from qrr_lib.serve.gate import Gate, check_access, is_local
+from qrr_lib.serve.gate import Gate, check_access
 from qrr_lib.serve.turns import Turns
 
 TITLE = "qrr: quantum-inspired reranking"
@@ -68,7 +69,6 @@ def create_app(
         Web sites whose pages may ask ("https://example.org"); None takes those in
         QRR_CORS_ORIGINS, none if it is not set.
     """
-    limits = limits or shapes.Limits()
     service = RerankService(modes, texts or {}, limits, notes or {})
     return app_of(service, token, hosts, origins)
 
@@ -89,10 +89,10 @@ def app_of(
     app.add_exception_handler(RequestValidationError, _invalid)
     add_clients(app, service, origins)
     said = {"responses": ERRORS, "response_model_exclude_none": True}
-    hidden = {"include_in_schema": False, "response_model_exclude_none": True}
     app.post("/rerank", **said)(service.rerank)
-    app.post("/v1/rerank", **hidden)(service.rerank)
-    app.post("/v2/rerank", **hidden)(service.rerank)
+    for version in ("/v1", "/v2"):
+        path = f"{version}/rerank"
+        app.post(path, include_in_schema=False, **said)(service.rerank)
     app.post("/infinity/rerank", **said)(service.rerank_plain)
     app.post("/search", **said)(service.search)
     app.get("/health")(service.health)
@@ -109,61 +109,53 @@ def hosts_of(host: str) -> tuple[str, ...]:
 class RerankService:
     """What the addresses of `create_app` answer."""
 
-    def __init__(self, modes, texts, limits: shapes.Limits, notes):
+    def __init__(self, modes, texts, limits: shapes.Limits | None, notes):
         self.modes = dict(modes)
         self.default = next(iter(self.modes))
-        self.texts, self.limits, self.notes = texts, limits, notes
-        self.turns = Turns(limits.waiting)
+        self.texts, self.limits, self.notes = texts, limits or shapes.Limits(), notes
+        self.turns = Turns(self.limits.waiting)
         self.works = {name: partial(rank_all, mode) for name, mode in modes.items()}
 
     async def rerank(
         self, request: Annotated[shapes.AnyRequest, Body()], http: Request
     ) -> shapes.RerankResponse | list[shapes.TextScore]:
         """Order the documents of the request, best first."""
-        return await self._rerank(request, http)
-
-    async def rerank_plain(
-        self, request: shapes.RerankRequest, http: Request
-    ) -> shapes.RerankResponse:
-        """The same in the shape of infinity: a document in an answer is its text."""
-        return await self._rerank(request, http, plain=True)
-
-    async def _rerank(self, request, http: Request, plain: bool = False):
         name, mode = self.mode(request.model)
         query, texts = request.query, shapes.filled(request.texts)
         self.check(query, request.texts)
-
         size = sum(map(len, texts), len(query))
         asked = query, texts, request.truncate
         ranked, seconds = await self.turns.run(http, self.works[name], asked, size)
         about = {"mode": name, "documents": len(texts), "seconds": round(seconds, 4)}
-        if isinstance(request, shapes.TextsRequest):
-            return request.results(ranked, mode.alpha)
-        return request.answer(ranked, mode.alpha, about, plain)
+        return request.answer(ranked, mode.alpha, about)
+
+    async def rerank_plain(
+        self, request: shapes.PlainRequest, http: Request
+    ) -> shapes.RerankResponse:
+        """The same in the shape of infinity: a document in an answer is its text."""
+        return await self.rerank(request, http)
 
     async def search(
         self, request: shapes.SearchRequest, http: Request
     ) -> shapes.SearchResponse:
         """Answer from the indexed corpus."""
+        name, mode = self.mode(request.model)
+        self.check(request.query, [])
+        found, seconds = await self.turns.run(http, alone(self.find, request, mode))
+        for one in found:
+            one["relevance_score"] = shapes.to_unit_interval(one["score"], mode.alpha)
+        about = {"mode": name, "seconds": round(seconds, 4)}
+        return {"id": str(uuid.uuid4()), "results": found, "meta": about}
+
+    def find(self, request: shapes.SearchRequest, mode: Reranker) -> list[dict]:
+        """What a search finds, with the mixed scores."""
         if not self.texts:
             raise HTTPException(
                 404, "this service has no corpus; send documents to /rerank"
             )
-        name, mode = self.mode(request.model)
-        self.check(request.query, [])
-        asked = (request.query, request.top_n or 10, request.candidates or 50)
-        found, seconds = await self.turns.run(http, alone(mode.search, *asked))
-        results = [
-            shapes.Found(
-                doc_id=doc.doc_id,
-                relevance_score=shapes.to_unit_interval(doc.score, mode.alpha),
-                first_rank=doc.first_rank,
-                text=self.texts[doc.doc_id],
-            )
-            for doc in found
-        ]
-        about = {"mode": name, "seconds": round(seconds, 4)}
-        return shapes.SearchResponse(id=str(uuid.uuid4()), results=results, meta=about)
+        most = request.top_n or 10, request.candidates or 50
+        found = mode.search(request.query, *most)
+        return [{"text": self.texts[doc.doc_id]} | doc._asdict() for doc in found]
 
     async def health(self) -> dict:
         """Is it up, and how many requests wait."""

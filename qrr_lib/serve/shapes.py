@@ -100,6 +100,7 @@ class RerankRequest(BaseModel):
     return_documents: bool | None = None
     rank_fields: list[str] | None = None
     truncate: ClassVar[bool] = True  # this shape has no other way
+    plain: ClassVar[bool] = False  # a document in an answer is an object
 
     @property
     def texts(self) -> list[str]:
@@ -107,26 +108,18 @@ class RerankRequest(BaseModel):
         fields = self.rank_fields or ["text"]
         return [d if isinstance(d, str) else d.read(fields) for d in self.documents]
 
-    def results(
-        self, ranked: list[dict], alpha: float, plain: bool = False
-    ) -> list[Ranked]:
-        """What `Reranker.rank` found for `filled(texts)`, in this shape; with `plain`,
-        Infinity's.
+    def answer(self, ranked: list[dict], alpha: float, about: dict) -> RerankResponse:
+        """What `Reranker.rank` found for `filled(texts)`, in this shape; `about` names
+        the mode that answered.
         """
         shown, results = self.return_documents, []
         if shown is None:
             shown = (self.model or "").startswith("jina-")
         for place, score, text in every_place(self.texts, ranked, alpha):
-            document = (text if plain else TextDocument(text=text)) if shown else None
-            score = to_unit_interval(score, alpha)
-            one = Ranked(index=place, relevance_score=score, document=document)
+            document = text if self.plain else TextDocument(text=text)
+            one = Ranked(index=place, relevance_score=to_unit_interval(score, alpha))
+            one.document = document if shown else None
             results.append(one)
-        return results[: self.top_n or self.top_k]
-
-    def answer(
-        self, ranked: list[dict], alpha: float, about: dict, plain: bool = False
-    ) -> RerankResponse:
-        """The whole answer; `about` has the mode that answered."""
         read = sum(len(text.split()) for text in [self.query, *self.texts])
         mode = about["mode"]
         if self.model and self.model != mode:
@@ -136,9 +129,15 @@ class RerankRequest(BaseModel):
             id=str(uuid.uuid4()),
             model=mode,
             usage=Usage(prompt_tokens=read, total_tokens=read),
-            results=self.results(ranked, alpha, plain),
+            results=results[: self.top_n or self.top_k],
             meta=about,
         )
+
+
+class PlainRequest(RerankRequest):
+    """Infinity's shape: the same, but a document in an answer is its text."""
+
+    plain: ClassVar[bool] = True
 
 
 def filled(texts: list[str]) -> list[str]:
@@ -180,8 +179,8 @@ class TextsRequest(BaseModel):
     return_text: bool | None = None
     truncate: bool | None = None
 
-    def results(self, ranked: list[dict], alpha: float) -> list[TextScore]:
-        """What `Reranker.rank` found for `filled(texts)`, in this shape."""
+    def answer(self, ranked: list[dict], alpha: float, about: dict) -> list[TextScore]:
+        """What `Reranker.rank` found for `filled(texts)`; there is no more to it."""
         results = []
         for place, score, text in every_place(self.texts, ranked, alpha):
             if not self.raw_scores:

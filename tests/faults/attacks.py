@@ -1,7 +1,5 @@
 """Clients that hang up, dawdle, send rubbish, or come in crowds."""
 
-from __future__ import annotations
-
 import contextlib
 import http.client
 import json

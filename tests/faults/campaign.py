@@ -14,8 +14,6 @@ loop device (`mkfs.xfs`, `losetup`, `mount`), save heads into it in a loop with
 was acknowledged must be there, whole.
 """
 
-from __future__ import annotations
-
 import argparse
 import random
 import sys

@@ -1,7 +1,5 @@
 """Model folders that were changed, archives that are bombs, files of strangers."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """What lies on a disk: kills, flipped bits, files cut short, two writers, no room."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import random

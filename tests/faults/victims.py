@@ -4,8 +4,6 @@ They are forked from a server process that has imported everything (`start`), so
 a trial costs milliseconds; Windows cannot fork, and the campaign says so there.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import socket

@@ -14,8 +14,6 @@ Intervals: 95 %, percentile bootstrap over the queries that sentences were writt
 (over sentences where they are made here); exact where all are alike.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import re

@@ -29,8 +29,6 @@ WikiQA's dev with the light model. Intervals and p-values draw groups of queries
 share relevant documents.
 """
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import json

@@ -2,8 +2,6 @@
 tokens, pooled vectors of fewer bytes.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from tools.bench.tokens_arms import Full, Projected, Quantised, Qubits

@@ -9,8 +9,6 @@ training queries had been scored. SciFact's test queries with the light model ha
 looked at for a few mixtures before; none of the figures seen chose anything.
 """
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -5,8 +5,6 @@ How many documents, how much of them, the way of scaling and the weights are cho
 together, by the rule and on the tasks of compare_choice.py.
 """
 
-from __future__ import annotations
-
 import copy
 import itertools
 

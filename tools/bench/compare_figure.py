@@ -2,8 +2,6 @@
 `tools.bench.compare --figure`.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

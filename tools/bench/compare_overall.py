@@ -6,8 +6,6 @@ and both models. Intervals draw groups of queries within each collection, the sa
 for both models. It says what is so on these collections, not on others.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from tools.bench.compare_choice import FEEDBACK, FUSED, LATE, OURS, RIVAL

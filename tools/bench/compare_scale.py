@@ -3,8 +3,6 @@
 0.8, its best.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

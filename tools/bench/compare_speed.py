@@ -3,8 +3,6 @@
 machine hardly changes.
 """
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

@@ -19,8 +19,6 @@ growth   N synthetic passages (tokens drawn from the course's, 120 each): p50 an
 Times are wall clock and CPU (all threads of the process) medians.
 """
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import functools

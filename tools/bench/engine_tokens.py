@@ -2,8 +2,6 @@
 (`tools.bench.engine`, part tokens).
 """
 
-from __future__ import annotations
-
 import shutil
 import time
 from pathlib import Path

@@ -9,8 +9,6 @@ the ratio of medians is stored. The steps are described in
 qrr_lib/encode/backends/gradients.py.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import math

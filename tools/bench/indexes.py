@@ -17,8 +17,6 @@ found; kept@100 the share that are among a hundred found, which is what a rerank
 would see.
 """
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import json

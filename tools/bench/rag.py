@@ -13,8 +13,6 @@ Definitions, over the course corpus's test queries (grades 0 to 3; a passage wit
                        most like the question) that stand in a passage that answers
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import time

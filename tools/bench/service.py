@@ -10,8 +10,6 @@ else than exactly those, and *lost* if none comes. The service runs in a process
 own.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -14,8 +14,6 @@ repetitions. Estimates that tie are put in random order. The protocols are price
 the recommended reranker, one state a token.
 """
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import json

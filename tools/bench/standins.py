@@ -6,8 +6,6 @@ They stand in for such collections when weights are chosen (tools.bench.compare)
 is one split, "train".
 """
 
-from __future__ import annotations
-
 import ast
 import importlib
 import inspect

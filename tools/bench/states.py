@@ -1,10 +1,11 @@
 """States per second: our encoder beside its peers, in one process, interleaved.
 
-    python -m tools.bench.states [--qubits 1 2 4 8] [--rounds 5]
+    python -m tools.bench.states [--qubits 1 2 4 8] [--rounds 5] [--missing]
 
-replaces those cases in data/results/states.json and draws states.png. Peers that are no
-dependency of ours: `pip install jax tensorcircuit-ng scaluq qulacs`. Where one is
-missing, its row says so, and every case that it could have won stays open.
+replaces those cases in data/results/states.json (or adds those that are missing there)
+and draws states.png. Peers that are no dependency of ours: `pip install jax
+tensorcircuit-ng scaluq qulacs`. Where one is missing, its row says so, and every case
+that it could have won stays open.
 
 How it measures. Time is CPU time of the process, on one core. For each case every way
 is warmed up (a jit compiles here), checked against the plain walk over the gates, and
@@ -18,8 +19,6 @@ Left out, because they take minutes or gigabytes: 100,000 texts of four and eigh
 qubits, and complex128 at other batches than 1,000 or with gradients of eight qubits.
 Loops are timed with fewer texts (`texts`).
 """
-
-from __future__ import annotations
 
 import os
 
@@ -84,6 +83,18 @@ def cases(n: int) -> list[dict]:
     return found
 
 
+def settings(case: dict) -> dict:
+    """A case as it is written down."""
+    what = "forward+backward" if case["gradient"] else "forward"
+    rest = {"batch": case["batch"], "precision": case["precision"], "pass": what}
+    return asdict(case["circuit"]) | rest
+
+
+def place(case: dict) -> list:
+    """Of a case that is written down, among the others."""
+    return [case[key] for key in KEYS]
+
+
 def summary(values: list[float]) -> dict[str, float]:
     """Median and quartiles, rounded to four digits."""
     low, middle, high = np.percentile(values, [25, 50, 75])
@@ -142,10 +153,7 @@ def race(case: dict, rounds: int, machine: dict) -> dict:
         for name, (call, texts) in calls.items():
             call()  # untimed: see the top of the file
             rates[name].append(texts / sample(call))
-    result = asdict(case["circuit"]) | {
-        "batch": case["batch"],
-        "precision": case["precision"],
-        "pass": "forward+backward" if case["gradient"] else "forward",
+    result = settings(case) | {
         "states_per_second": missing
         | {
             name: summary(rates[name]) | {"texts": texts}
@@ -196,14 +204,17 @@ def said(case: dict) -> str:
     return f"{shape} {what}: {ours:,.0f}/s, {lead}"
 
 
+def stored() -> list[dict]:
+    """The cases of the file."""
+    if not PATH.exists():
+        return []
+    return json.loads(PATH.read_text(encoding="utf-8"))["cases"]
+
+
 def store(case: dict, machine: dict) -> None:
     """Put the case into the file, in place of the one before it."""
 
-    def place(case):
-        return [case[key] for key in KEYS]
-
-    stored = json.loads(PATH.read_text(encoding="utf-8")) if PATH.exists() else {}
-    kept = [old for old in stored.get("cases", []) if place(old) != place(case)]
+    kept = [old for old in stored() if place(old) != place(case)]
     ordered = sorted([*kept, case], key=place)
     results = {"about": about(), "machine": machine, "cases": ordered}
     with atomic_path(PATH) as path:
@@ -215,11 +226,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--qubits", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--missing", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     machine = machine_rates()
+    there = [place(case) for case in stored()] if options.missing else []
     for n in options.qubits:
         for case in cases(n):
+            if place(settings(case)) in there:
+                continue
             measured = race(case, options.rounds, machine)
             store(measured, machine)
             print(said(measured), flush=True)

@@ -7,8 +7,6 @@ the fastest cache included. No program does either faster, so no case is above i
 counts neither sines and cosines, nor the fixed cost of a call.
 """
 
-from __future__ import annotations
-
 import time
 
 import torch

@@ -7,8 +7,6 @@ leaves its result there: conversions are not timed. ModuleNotFoundError where a 
 missing.
 """
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The picture of tools.bench.states: states per second against qubits."""
 
-from __future__ import annotations
-
 from tools.bench.states_peers import OURS, WAYS
 
 PANELS = [  # precision, batch, pass, layers

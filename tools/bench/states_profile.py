@@ -7,8 +7,6 @@ At one qubit with a gradient a call is many small operations; at eight it is a f
 ones.
 """
 
-from __future__ import annotations
-
 import torch
 from torch.profiler import ProfilerActivity, profile
 

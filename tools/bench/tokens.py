@@ -25,8 +25,6 @@ queries with both models. Queries that share relevant documents are drawn togeth
 sentences).
 """
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import json

@@ -2,8 +2,6 @@
 (`tools.bench.tokens --speed-only`).
 """
 
-from __future__ import annotations
-
 import functools
 import time
 from pathlib import Path

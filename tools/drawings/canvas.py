@@ -6,8 +6,6 @@ degrees, 0 to the right, counterclockwise. In texts `x_{1}` is lowered, `e^{-n}`
 and "\\n" starts a new line.
 """
 
-from __future__ import annotations
-
 import math
 from html import escape
 

@@ -1,7 +1,5 @@
 """Small pictures of numbers: a grid, bars, axes with a curve."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 from drawings.canvas import Drawing

@@ -3,8 +3,6 @@
 Numbers and titles are those of `qrr demo` with the default model; a test compares them.
 """
 
-from __future__ import annotations
-
 from drawings.canvas import Drawing
 from drawings.registry import drawing
 from drawings.svg import BLUE, GREEN, INK, MUTED, ORANGE
@@ -67,7 +65,7 @@ def hero(draw: Drawing) -> None:
     places = dict(zip(SENTENCE, STARTS))
     for piece, x in places.items():
         bold = piece in MET
-        draw.text(x, 346, piece, 15, "start", ORANGE if bold else INK, bold)
+        draw.text(x, 346, piece, 14, "start", ORANGE if bold else INK, bold)
     for word, x in zip(MET, (372, 428, 636)):
         draw.text(x, 298, word, 15, colour=BLUE, bold=True)
         middle = places[word] + 4 * len(word)

@@ -1,7 +1,5 @@
 """Which diagrams there are: a decorated function each."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from drawings.canvas import Drawing

@@ -5,8 +5,6 @@ States are pairs (theta, gamma) in degrees: theta down from |0⟩, gamma around 
 towards |+i⟩.
 """
 
-from __future__ import annotations
-
 import math
 
 from drawings.canvas import Drawing

@@ -1,7 +1,5 @@
 """Colours, numbers and letters of the drawings, as SVG writes them."""
 
-from __future__ import annotations
-
 import re
 from html import escape
 

@@ -2,8 +2,6 @@
 set by a copy of MathJax beside the pages, checks of a lesson collapsed.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import shutil
 from functools import cache

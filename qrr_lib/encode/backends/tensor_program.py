@@ -88,7 +88,8 @@ def _encode_block(
     """Encode one block of the batch, into `out` if given."""
     n, pairs = circuit.n_qubits, circuit.entangling_pairs()
     if circuit.angle_shape == (1, 1, 2):
-        return _copy(one_qubit(angles), out)
+        state = one_qubit(angles)
+        return state if out is None else out.copy_(state)
     tables = qubit_tables(angles, circuit)
     if n == 1:
         return _batch_first(tables.flatten(0, 3), out)
@@ -217,7 +218,3 @@ def _close(
 
 def _batch_first(values: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
     return apply(BatchFirst, values) if out is None else out.copy_(values.t())
-
-
-def _copy(values: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
-    return values if out is None else out.copy_(values)
