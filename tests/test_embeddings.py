@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -25,10 +26,11 @@ class Counting:
     """Replaces the model: embeds by text length and counts what it was asked."""
 
     def __init__(self):
-        self.seen = []
+        self.seen, self.bars = [], []
 
     def encode(self, texts, **options):
         self.seen += texts
+        self.bars.append(options["show_progress_bar"])
         made = [np.random.default_rng(len(t)).normal(size=LIGHT.dim) for t in texts]
         return np.stack(made) / np.linalg.norm(made, axis=1, keepdims=True)
 
@@ -62,6 +64,18 @@ def test_each_text_is_computed_once(fresh):
     first = embedder.encode(TEXTS)
     assert embedder.model.seen == TEXTS[:2]
     assert np.array_equal(second.encode(TEXTS), first) and second.model.seen == []
+
+
+def test_a_bar_is_shown_for_many_texts_and_not_beside_the_main_thread(fresh):
+    embedder, many = fresh(), [f"text {i}" for i in range(130)]
+    embedder.encode(many[:3])
+    embedder.encode(many[:65])
+    with ThreadPoolExecutor(1) as worker:
+        worker.submit(embedder.encode, many).result()
+        worker.submit(embedder.encode, ["one more"], progress=True).result()
+    assert embedder.model.bars == [False, False, False, True]
+    embedder.encode([f"other {i}" for i in range(65)])
+    assert embedder.model.bars[-1]
 
 
 def test_without_its_cache_an_embedder_shares_the_weights_and_leaves_no_trace(fresh):

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import NamedTuple
 
 import numpy as np
@@ -126,7 +127,8 @@ class TextEmbedder:
             Texts per forward pass; long and short ones are sorted apart by
             sentence-transformers.
         progress : bool or None
-            Show a bar; None shows one only when more than 64 texts must be computed.
+            Show a bar; None shows one only when more than 64 texts must be computed,
+            and not in a thread beside the main one (a service's).
 
         Returns
         -------
@@ -139,11 +141,13 @@ class TextEmbedder:
         keys = [text_key(text) for text in texts]
         found = self._cache.get(keys) if self._cache else {}
         missing = {key: text for key, text in zip(keys, texts) if key not in found}
+        if progress is None:
+            progress = len(missing) > 64 and current_thread() is main_thread()
         if missing:
             vectors = self._forward(
                 list(missing.values()),
                 batch_size,
-                show_progress_bar=len(missing) > 64 if progress is None else progress,
+                show_progress_bar=progress,
                 normalize_embeddings=True,
             )
             fresh = dict(zip(missing, vectors.astype(np.float32)))
