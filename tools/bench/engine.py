@@ -27,6 +27,7 @@ import os
 import platform
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
@@ -196,15 +197,17 @@ def growth(collection, embedder, folder: Path, passages: int, tokens: str) -> di
         text = " ".join(words[i] for i in rng.integers(0, len(words), 90))
         return Passage(f"p{n}", "", f"{text} {n}", "", {"year": 1990 + n % 30})
 
-    def watch(done: int) -> None:
-        if done % 1280 == 0:
-            used = process.memory_info()  # pages of files may be taken away again
-            own = used.rss - getattr(used, "shared", 0)
-            memory.append([round(used.rss / 2**20), round(own / 2**20)])
+    def watched() -> Iterator[Passage]:
+        for n in range(passages):
+            if n and n % 1280 == 0:
+                used = process.memory_info()  # pages of files may be taken away again
+                own = used.rss - getattr(used, "shared", 0)
+                memory.append([round(used.rss / 2**20), round(own / 2**20)])
+            yield made(n)
 
     with Index.create(folder, drawn, scorer, tokens) as index:
         cpu, begun = time.process_time(), time.perf_counter()
-        index.add(map(made, range(passages)), watch)
+        index.add(watched())
         spent = time.perf_counter() - begun, time.process_time() - cpu
     drawn.tokens = 16
     with Index.open(folder, drawn, scorer) as index:
