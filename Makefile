@@ -55,7 +55,7 @@ $(VENV)/installed-serve: $(VENV)/installed
 lab: $(VENV)/installed-serve       ## open JupyterLab on lesson 00
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00_welcome.ipynb
 
-test: $(VENV)/installed-test ## unit tests, every lesson and solution, light-mode smoke (under 25 minutes)
+test: $(VENV)/installed-test ## unit tests, every lesson and solution, light-mode smoke (about 15 minutes)
 	@$(BIN)/qrr models && $(BIN)/qrr models all-MiniLM-L6-v2 && $(BIN)/qrr models SmolLM2-135M-Instruct
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TWO)
 

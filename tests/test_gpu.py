@@ -10,7 +10,7 @@ import torch
 from qrr_lib import Circuit, TextEmbedder, load_collection
 from qrr_lib.encode.backends import encode
 from qrr_lib.encode.codes import angles_to_codes
-from qrr_lib.encode.similarity import SIMILARITIES
+from qrr_lib.encode.similarity import similarity_named
 from tools.bench import gpu
 
 LIGHT, CPU = "all-MiniLM-L6-v2", torch.device("cpu")
@@ -34,7 +34,7 @@ def test_states_and_similarities_stay_where_their_angles_are(circuit, monkeypatc
     states = encode(angles, circuit)
     [gradient] = torch.autograd.grad(states.abs().sum(), angles)
     assert states.device == gradient.device == angles.device
-    for similarity in SIMILARITIES.values():
+    for similarity in map(similarity_named, gpu.SIMILARITIES):
         rows = similarity.rows(angles, circuit)
         assert similarity.pairs(rows, rows).device == angles.device
     with pytest.raises(NotImplementedError, match="no data"):

@@ -30,9 +30,10 @@ from qrr_lib.encode.backends import encode
 from qrr_lib.encode.circuit import Circuit
 from qrr_lib.encode.codes import angles_to_codes, codes_to_bloch
 from qrr_lib.encode.formulas import bloch_vectors, local_fidelity
-from qrr_lib.encode.similarity import SIMILARITIES
+from qrr_lib.encode.similarity import similarity_named
 from qrr_lib.files import atomic_path, data_dir, say
 
+SIMILARITIES = "overlap", "fidelity", "local_fidelity"
 CIRCUITS = Circuit(), Circuit(2), Circuit(4, 2, "cz_ring"), Circuit(8, 2, "cnot_chain")
 TOLERANCES = {  # of the largest difference to the CPU
     "states": 1e-5,
@@ -65,7 +66,7 @@ def circuits_agree(device: torch.device) -> dict[str, float]:
             sides.append((states.detach(), gradient, leaf.detach()))
         note("states", sides[0][0], sides[1][0])
         note("gradients", sides[0][1], sides[1][1])
-        for similarity in SIMILARITIES.values():
+        for similarity in map(similarity_named, SIMILARITIES):
             rows = [similarity.rows(side[2], circuit) for side in sides]
             note("similarity", *(similarity.pairs(r, r) for r in rows))
     return found
