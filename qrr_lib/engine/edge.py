@@ -11,7 +11,7 @@ from qrr_lib.lazy import package
 
 SHARD = "edge_config.json"  # a folder that holds it is one of the engine's
 ROOM = 200 * 2**20  # bytes that must be free before anything is written
-PIECE = 4096  # points that are written before they are merged: memory stays as it is
+PIECE = 4096  # points that are written before they are merged
 
 
 class EdgeStore(Store):
