@@ -3,6 +3,7 @@
 import gzip
 import http.server
 import json
+import random
 import threading
 
 import pytest
@@ -18,6 +19,7 @@ from qrr_lib.course import cli, commands
 from qrr_lib.embed import finder
 from qrr_lib.embed.collection import read_queries
 from qrr_lib.embed.qrels import read_qrels
+from qrr_lib.embed.rows import read_rows
 from qrr_lib.files import cache_dir, flag, is_local, path_of, secret
 from qrr_lib.serve.generators import ServedModel
 from qrr_lib.serve.passages import Passage
@@ -245,3 +247,25 @@ def test_half_a_character_on_the_command_line(capsys, monkeypatch):
     monkeypatch.setenv("QRR_MODEL", "all-MiniLM-L6-v2")
     assert cli.main(["search", "\udcff"]) == 2
     assert "half a character" in capsys.readouterr().err
+
+
+def test_a_damaged_parquet_file_is_named(tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    parquet, rng = pytest.importorskip("pyarrow.parquet"), random.Random(0)
+    rows = {
+        "id": [f"d{i}" for i in range(50)],
+        "text": [f"text {i}" for i in range(50)],
+    }
+    path, refused = tmp_path / "corpus.parquet", 0
+    parquet.write_table(arrow.table(rows), path)
+    whole = path.read_bytes()
+    for _ in range(300):
+        damaged = bytearray(whole)
+        damaged[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            list(read_rows(path))  # Parquet's own layout has no checksum of all
+        except ValueError as error:
+            assert str(path) in str(error)
+            refused += 1
+    assert refused > 100

@@ -13,7 +13,7 @@ import io
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
@@ -158,12 +158,16 @@ def _number(cell: str) -> str | int | float:
 
 
 def _parquet(data) -> Rows:
-    parquet = package("pyarrow.parquet")
+    arrow, parquet = package("pyarrow"), package("pyarrow.parquet")
     packed = isinstance(data, gzip.GzipFile)  # it can't be read from its end
     source = io.BytesIO(data.read()) if packed else data
-    batches = parquet.ParquetFile(source).iter_batches(1000)
-    rows: Iterable = itertools.chain.from_iterable(b.to_pylist() for b in batches)
-    return ((f"row {number}", row) for number, row in enumerate(rows, 1))
+    try:
+        batches = parquet.ParquetFile(source).iter_batches(1000)
+        rows = itertools.chain.from_iterable(b.to_pylist() for b in batches)
+        for number, row in enumerate(rows, 1):
+            yield f"row {number}", row
+    except (arrow.ArrowException, OSError) as error:
+        raise ValueError(f"it is damaged ({error})") from None
 
 
 # kind: open file -> (where, row or what is wrong with it), ...

@@ -2,6 +2,7 @@
 14).
 """
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from qrr_lib.files import atomic_path
 from qrr_lib.lazy import package
 
 ABOUT = b"qrr"  # what a file of ours is known by
+CHECKSUM = b"qrr_checksum"
 
 
 def write_part(path: Path, about: dict, points: list[Point]) -> None:
@@ -24,8 +26,10 @@ def write_part(path: Path, about: dict, points: list[Point]) -> None:
         for point in points
     ]
     schema = arrow.schema(kinds, metadata={ABOUT: json.dumps(about)})
+    table = arrow.Table.from_pylist(rows, schema)
+    told = schema.metadata | {CHECKSUM: checksum(table)}
+    table = table.replace_schema_metadata(told)
     with atomic_path(path) as partial:
-        table = arrow.Table.from_pylist(rows, schema)
         options = {"compression": "zstd", "write_page_checksum": True}
         parquet.write_table(table, partial, **options)
 
@@ -37,7 +41,7 @@ def part_about(path: Path) -> dict | None:
     try:
         found = package("pyarrow.parquet").read_schema(path).metadata or {}
         return json.loads(found.get(ABOUT, "null"))
-    except (OSError, ValueError):  # whoever reads it will say what is wrong
+    except _errors():  # whoever reads it will say what is wrong
         return None
 
 
@@ -45,13 +49,38 @@ def read_part(path: Path) -> list[Point]:
     """The points in a file; ValueError if it is damaged."""
     read = package("pyarrow.parquet").read_table
     try:
-        rows = read(path, page_checksum_verification=True).to_pylist()
-        return list(map(_point, rows))
-    except (OSError, ValueError, LookupError) as error:
+        table = read(path, page_checksum_verification=True)
+        if table.schema.metadata[CHECKSUM] != checksum(table):
+            raise ValueError("its checksum differs")
+        return list(map(_point, table.to_pylist()))
+    except _errors() as error:
         raise ValueError(
             f"{path} is damaged ({error}): delete it and give the same `qrr bulk` "
             "again, which makes it anew"
         ) from None
+
+
+def checksum(table) -> bytes:
+    """Hash of all rows and of what they belong to."""
+    found = hashlib.blake2b(table.schema.metadata[ABOUT], digest_size=16)
+    for name, column in zip(table.column_names, table.columns):
+        values = column.combine_chunks()
+        while hasattr(values, "value_lengths"):  # lists
+            lengths = values.value_lengths()
+            found.update(repr(lengths.to_pylist()).encode())
+            values = values.flatten()
+        text = name == "payload"
+        kept = (
+            repr(values.to_pylist()).encode() if text else values.to_numpy().tobytes()
+        )
+        found.update(name.encode() + kept)
+    return found.hexdigest().encode()
+
+
+def _errors() -> tuple:
+    """What a damaged file raises."""
+    arrow = package("pyarrow").ArrowException
+    return arrow, OSError, ValueError, LookupError, TypeError
 
 
 def _point(row: dict) -> Point:
