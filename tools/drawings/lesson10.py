@@ -40,7 +40,8 @@ def union_of_lists(draw: Drawing) -> None:
     rows = []
     for values in SIGNALS.values():
         score = sum(w * v for w, v in zip(WEIGHTS, values))
-        rows.append([*(f"{v:.2f}" for v in values), f"{score:.3f}"])
+        shown = f"{score + 1e-9:.3f}"  # a half goes up, however Python adds
+        rows.append([*(f"{v:.2f}" for v in values), shown])
     best = max(range(4), key=lambda i: rows[i][3])
     for i, name in enumerate(SIGNALS):
         draw.box(218, 108 + 40 * i, 36, 32, name, INK)
