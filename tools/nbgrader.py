@@ -16,8 +16,6 @@ install -c constraints.txt -e ".[classroom]"`):
 (This file has the name of the package, and doesn't import it.)
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 import sys

@@ -15,33 +15,26 @@ the highest grade: "right" says what they answer; "part" says some of it, or the
 verdict alone (yes, no, a name), whatever follows; "wrong" is the rest.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
-from pathlib import Path
 
 import numpy as np
 
 from qrr_lib import TextEmbedder, load_collection
+from qrr_lib.files import atomic_path
 from qrr_lib.learn.comparison import SHARED, compare_values
 from qrr_lib.learn.splits import query_groups
 from qrr_lib.serve.citing import make_citer
 from qrr_lib.serve.course_service import course_modes
 from qrr_lib.serve.rag import RagPipeline
 from qrr_lib.serve.small_model import SmallModel
+from tools.bench import write_results
 from tools.bench.citations import interval
 from tools.bench.rag import BUDGET, RESULTS
 
 ANSWERS = RESULTS.parents[1] / "answers" / "answers.jsonl"
 MODES = ("cosine", "late-interaction")
 MODEL = "all-mpnet-base-v2"
-
-
-def save(path: Path, text: str) -> None:
-    """Write a file, with a folder for it."""
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def written(collection) -> list[dict]:
@@ -120,13 +113,17 @@ def main() -> None:
     collection = load_collection("course")
     if args.write:
         lines = [json.dumps(r, ensure_ascii=False) for r in written(collection)]
-        return save(ANSWERS, "\n".join(lines) + "\n")
+        ANSWERS.parent.mkdir(exist_ok=True)
+        with atomic_path(ANSWERS) as partial:
+            partial.write_text("\n".join(lines) + "\n", "utf-8", newline="\n")
+        return None
     rows = [json.loads(r) for r in ANSWERS.read_text(encoding="utf-8").splitlines()]
     if args.sheet:
         return print(sheet(collection, rows))
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     results["answers of the small model"] = judged(rows, collection.qrels["test"])
-    save(RESULTS, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    write_results(RESULTS, results)
+    return None
 
 
 if __name__ == "__main__":

@@ -45,8 +45,8 @@ from qrr_lib.engine import bulk as engine_bulk
 from qrr_lib.engine.parts import read_part
 from qrr_lib.engine.passage import point_id
 from qrr_lib.engine.readers import find_files
-from qrr_lib.files import atomic_path, say
-from tools.bench import engine_tokens
+from qrr_lib.files import say
+from tools.bench import engine_tokens, write_results
 from tools.bench.engine_tokens import summary, timed
 
 OUT = Path(__file__).resolve().parents[2] / "data" / "results" / "engine.json"
@@ -265,9 +265,7 @@ def write(results: dict) -> None:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, one thread of torch",
         "versions": {name: metadata.version(name) for name in packages},
     }
-    with atomic_path(OUT) as partial:
-        text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
-        partial.write_text(text, encoding="utf-8", newline="\n")
+    write_results(OUT, results)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,8 @@ next batch is embedded. Times are those of a clock on the wall, after a call tha
 up, with the device idle at both ends.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
-import json
 import time
 from collections.abc import Callable
 from datetime import date
@@ -31,7 +28,8 @@ from qrr_lib.encode.circuit import Circuit
 from qrr_lib.encode.codes import angles_to_codes, codes_to_bloch
 from qrr_lib.encode.formulas import bloch_vectors, local_fidelity
 from qrr_lib.encode.similarity import similarity_named
-from qrr_lib.files import atomic_path, data_dir, say
+from qrr_lib.files import data_dir, say
+from tools.bench import write_results
 
 SIMILARITIES = "overlap", "fidelity", "local_fidelity"
 CIRCUITS = Circuit(), Circuit(2), Circuit(4, 2, "cz_ring"), Circuit(8, 2, "cnot_chain")
@@ -242,10 +240,7 @@ def main() -> None:
         "device": torch.cuda.get_device_name(device),
         "torch": torch.__version__,
     }
-    text = json.dumps(about | measured, indent=1) + "\n"
-    with atomic_path(data_dir() / "results" / "gpu.json") as partial:
-        partial.write_text(text, encoding="utf-8", newline="\n")
-    print(text)
+    print(write_results(data_dir() / "results" / "gpu.json", about | measured))
 
 
 if __name__ == "__main__":

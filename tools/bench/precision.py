@@ -22,8 +22,9 @@ import numpy as np
 
 from qrr_lib import TextEmbedder, load_collection
 from qrr_lib.embed import model_folder, model_spec
-from qrr_lib.files import atomic_path, data_dir, say
+from qrr_lib.files import data_dir, say
 from qrr_lib.learn import compare
+from tools.bench import write_results
 from tools.bench.tokens import Task
 from tools.bench.tokens_arms import OURS, arms, make_cache
 
@@ -195,9 +196,7 @@ def main() -> None:
         stored.setdefault("quality", {})[", ".join(settings)] = quality(
             *settings, asked.tokens
         )
-    with atomic_path(out) as partial:
-        partial.write_text(json.dumps(stored, indent=1) + "\n", "utf-8", newline="\n")
-    print(json.dumps(stored, indent=1))
+    print(write_results(out, stored))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ import numpy as np
 import psutil
 
 from qrr_lib import load_collection
+from tools.bench import write_results
 
 RESULTS = Path(__file__).resolve().parents[2] / "data" / "results" / "service.json"
 DOCUMENTS = 4
@@ -290,9 +291,7 @@ def main() -> None:
         found = batching(args.model, titles, args.seconds / 2)
         results["requests computed together"] = found
         print(found, flush=True)
-    RESULTS.write_text(
-        json.dumps(results, indent=1) + "\n", encoding="utf-8", newline="\n"
-    )
+    write_results(RESULTS, results)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ command itself verifies the weights while packages are imported, which on two co
 hides the shorter of the two.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
@@ -22,7 +20,8 @@ from datetime import date
 import numpy as np
 
 from qrr_lib.embed import default_model
-from qrr_lib.files import atomic_path, data_dir, say
+from qrr_lib.files import data_dir, say
+from tools.bench import write_results
 
 QUESTION = "Why does a ranking by inner product favour long vectors?"
 QRR = "import sys; from qrr_lib.course import cli; sys.exit(cli.main(sys.argv[1:]))"
@@ -91,9 +90,7 @@ def main() -> None:
             name: round(float(np.median(cpu)), 2) for name, cpu in parts.items()
         },
     }
-    with atomic_path(data_dir() / "results" / "startup.json") as partial:
-        partial.write_text(json.dumps(found, indent=1) + "\n", "utf-8", newline="\n")
-    print(json.dumps(found, indent=1))
+    print(write_results(data_dir() / "results" / "startup.json", found))
 
 
 if __name__ == "__main__":
