@@ -17,7 +17,8 @@ from typing import Self
 
 import numpy as np
 
-from qrr_lib.checks import check_ids, numbers, one_of, whole_number
+from qrr_lib.checks import check_ids, one_of, whole_number
+from qrr_lib.encode.angles import check_vectors
 from qrr_lib.rank import faiss_index
 from qrr_lib.rank.faiss_index import INDEXES
 
@@ -179,19 +180,6 @@ class FaissRetriever:
             )
 
     def _checked(self, vectors) -> np.ndarray:
-        vectors = numbers("vectors", vectors).detach().cpu().float()
-        vectors = np.ascontiguousarray(vectors.numpy())
-        if vectors.ndim != 2 or not vectors.shape[1]:
-            raise ValueError(f"expected vectors of shape (N, D), got {vectors.shape}")
-        if self._index is not None and vectors.shape[1] != self._index.d:
-            raise ValueError(
-                f"these vectors have {vectors.shape[1]} numbers, the index holds "
-                f"vectors of {self._index.d}: use one embedding model for both"
-            )
-        # a length that overflows would make scores infinite
-        if not np.isfinite(np.einsum("nd,nd->n", vectors, vectors)).all():
-            raise ValueError(
-                "vectors hold NaN, infinity or too large numbers; embed those texts "
-                "again"
-            )
-        return vectors
+        dim = None if self._index is None else self._index.d
+        checked = check_vectors(vectors, dim, "FAISS index").detach().cpu().float()
+        return np.ascontiguousarray(checked.numpy())
