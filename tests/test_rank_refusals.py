@@ -106,7 +106,7 @@ REFUSALS = {
     # FAISS
     "unknown index": (lambda _: FaissRetriever("annoy"), "choose one of flat, ivf"),
     "empty index": (lambda _: FaissRetriever().search(ROWS, 1), "index is empty"),
-    "nothing to save": (lambda _: FaissRetriever().save("x"), "nothing to save"),
+    "nothing to save": (lambda _: FaissRetriever().save("x"), "index is empty"),
     "flat has no nprobe": (put(FaissRetriever(), "nprobe", 4), "always exact"),
     "hnsw has no nprobe": (put(FaissRetriever("hnsw"), "nprobe", 4), "set .ef_search"),
     "ivf has no ef": (lambda _: FaissRetriever("ivf").ef_search, "set .nprobe"),

@@ -12,15 +12,16 @@ Sizes follow from N, the number of vectors in the first `add`:
                              (efSearch) while searching, there never fewer than k
 """
 
+import json
 import os
 from typing import Self
 
 import numpy as np
 
+from qrr_lib.arrays import read_tensors, write_tensors
 from qrr_lib.checks import check_ids, one_of, whole_number
 from qrr_lib.encode.angles import check_vectors
-from qrr_lib.rank import faiss_index
-from qrr_lib.rank.faiss_index import INDEXES
+from qrr_lib.rank.faiss_index import INDEXES, build
 
 
 class FaissRetriever:
@@ -100,7 +101,7 @@ class FaissRetriever:
         if len(ids) != len(vectors):
             raise ValueError(f"{len(ids)} ids for {len(vectors)} vectors")
         if self._index is None:
-            self._index = faiss_index.build(self.kind, vectors)
+            self._index = build(self.kind, vectors)
         self._index.add(vectors)
         self.ids += ids
 
@@ -152,10 +153,12 @@ class FaissRetriever:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write index and ids to one file, atomically."""
-        if self._index is None:
-            raise ValueError("the index is empty: nothing to save")
+        import faiss
+        import torch
+
+        data = torch.from_numpy(faiss.serialize_index(self._filled()))
         settings = {"kind": self.kind, "ids": self.ids, "made_by": self.made_by}
-        faiss_index.write(path, self._index, settings)
+        write_tensors(path, {"index": data}, {"faiss": json.dumps(settings)})
 
     @classmethod
     def load(cls, path: str | os.PathLike, made_by: str | None = None) -> Self:
@@ -164,9 +167,19 @@ class FaissRetriever:
         ValueError if the file is no such file, is cut short or was changed, or if its
         vectors were not made by `made_by`.
         """
-        settings, index = faiss_index.read(path)
+        import faiss
+
+        try:
+            about, tensors = read_tensors(path)
+            settings = json.loads(about["faiss"])
+        except (ValueError, KeyError):
+            raise ValueError(
+                f"{path} was not written by FaissRetriever.save, or it is cut short or "
+                "damaged: save the index again"
+            ) from None
         retriever = cls(settings["kind"], settings["made_by"])
-        retriever._index, retriever.ids = index, settings["ids"]
+        retriever.ids = settings["ids"]
+        retriever._index = faiss.deserialize_index(tensors["index"].numpy())
         if made_by is not None:
             retriever.check_made_by(made_by)
         return retriever
