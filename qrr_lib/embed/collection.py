@@ -182,14 +182,16 @@ def _read_ir_datasets(name: str, dataset) -> Collection:
     return Collection(name, docs, queries, qrels)
 
 
-def ids_and_texts(
+def checked_documents(
     documents: Collection | Mapping[str, str], skip_empty: bool = False
-) -> tuple[list[str], list[str]]:
-    """(ids, texts) of a Collection, or of a mapping {id: text}; ValueError names the
-    document that has no text, or (`skip_empty`) it is left out, and listed on stderr.
+) -> tuple[list[str], list[str], Mapping]:
+    """(ids, texts, {id: what is shown of it}) of a Collection, or of a mapping {id:
+    text}; ValueError names the document that has no text, or (`skip_empty`) it is left
+    out, and listed on stderr.
     """
+    shown = documents
     if isinstance(documents, Collection):
-        documents = dict(zip(documents.docs, documents.texts()))
+        shown, documents = documents.docs, dict(zip(documents.docs, documents.texts()))
     if not isinstance(documents, Mapping):
         raise ValueError(
             "documents must be a Collection or {id: text}, not "
@@ -201,9 +203,4 @@ def ids_and_texts(
         say(f"left out {len(empty)} documents without text: {named}")
         documents = {key: documents[key] for key in documents if key not in empty}
     ids = check_ids(list(documents))
-    return ids, checked_texts(documents.values(), ids)
-
-
-def documents_of(documents: Collection | Mapping[str, str]) -> Mapping:
-    """{id: Document} of a Collection, or a mapping {id: text} as it is."""
-    return documents.docs if isinstance(documents, Collection) else documents
+    return ids, checked_texts(documents.values(), ids), shown
