@@ -101,7 +101,7 @@ REFUSALS = {
     "no weights": (lambda _: FOUND.mix({}), "add up to 1"),
     "no such signal": (
         lambda _: FOUND.mix({"cosine": 0.5, "words": 0.5}),
-        "no signal 'words'; there is cosine",
+        "unknown signal 'words'; choose one of cosine",
     ),
     # FAISS
     "unknown index": (lambda _: FaissRetriever("annoy"), "choose one of flat, ivf"),

@@ -195,7 +195,7 @@ REFUSED = {
     ),
     "unknown signal": (
         lambda h: setattr(h, "weights", {"bm25": 1.0}),
-        "no signal 'bm25'",
+        "unknown signal 'bm25'",
     ),
     "words not known": (
         lambda h: Reranker(h.embedder, h.scorer, weights={"words": 1.0}),

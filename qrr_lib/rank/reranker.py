@@ -122,7 +122,7 @@ class Reranker(IndexedDocuments):
         signals = {name: np.zeros(rows.shape, "f4") for name in ("cosine", "states")}
         weights = self.token_weights(asked)
         for q, cosines in enumerate(found):
-            own, filled = self.rows_of(cosines), slice(len(cosines))
+            own, filled = [self._row[key] for key in cosines], slice(len(cosines))
             rows[q, filled] = own
             mine = None if weights is None else weights[q : q + 1]
             score = self.scorer.score(asked[q : q + 1], self.states[own], mine)
