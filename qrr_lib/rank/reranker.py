@@ -93,8 +93,8 @@ class Reranker(IndexedDocuments):
         ids, texts, shown = checked_documents(collection, skip_empty)
         check_ids(ids, self.doc_ids)  # now: embedding takes long
         scorer, seen = self.scorer.fitted(self.embedder, texts)
-        vectors, states = zip(*scorer.blocks(self.embedder, texts, seen))
-        self.add(ids, np.concatenate(vectors), States.join(list(states)), texts)
+        vectors, states = scorer.encode_texts(self.embedder, texts, seen)
+        self.add(ids, vectors, states, texts)
         self.documents |= shown
         self.scorer = scorer  # only now: a refused index leaves no fitted map behind
         return self
