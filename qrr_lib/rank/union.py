@@ -33,10 +33,8 @@ class Union:
         self.vectors.add(ids, vectors)
         self.words.add(ids, texts=texts)
 
-    def find(self, vectors: np.ndarray, texts: list[str], k: int) -> list[dict]:
-        """Candidates of each of Q queries, given as (Q, D) and Q texts: {document id:
-        cosine}, None where it was not computed.
-        """
+    def find(self, vectors: np.ndarray, texts: list[str], k: int) -> list[list[str]]:
+        """Ids of the candidates of each of Q queries, given as (Q, D) and Q texts."""
         near = self.vectors.find(vectors, texts, k)
         worded = self.words.find(vectors, texts, k)
-        return [found | words | found for found, words in zip(near, worded)]
+        return [list(dict.fromkeys(a + b)) for a, b in zip(near, worded)]
