@@ -105,11 +105,12 @@ class FaissRetriever:
         self._index.add(vectors)
         self.ids += ids
 
-    def find(self, vectors: np.ndarray, texts, k: int) -> list[list[str]]:
-        """Ids of each query's best k documents, best first, as every first stage gives
-        them; `texts` are not looked at.
+    def find(self, vectors: np.ndarray, texts, k: int) -> list[dict[str, float]]:
+        """Each query's best k documents, as every first stage gives them: {document
+        id: cosine}, best first.
         """
-        return self.search(vectors, k)[1]
+        lines = zip(*self.search(vectors, k))
+        return [dict(zip(ids, map(float, scores))) for scores, ids in lines]
 
     def search(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, list[list[str]]]:
         """Find the k best documents for each of (Q, D) queries.

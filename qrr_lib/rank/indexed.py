@@ -69,8 +69,7 @@ class IndexedDocuments:
         """Ids of a given list of candidates, best first; ValueError for one that is
         not indexed.
         """
-        scored = isinstance(found, Mapping)
-        ids = best_first(found) if scored else list(dict.fromkeys(found))
+        ids = best_first(found) if isinstance(found, Mapping) else list(found)
         if missing := [key for key in ids if key not in self._row]:
             raise ValueError(
                 f"{len(missing)} candidates of query {qid!r} are not indexed here "

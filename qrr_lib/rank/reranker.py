@@ -116,17 +116,20 @@ class Reranker(IndexedDocuments):
         if given is None:
             found = self.first_stage.find(vectors, texts, k)
         else:
-            found = [self.known(qid, given.get(qid, [])) for qid in queries]
+            lists = [self.known(qid, given.get(qid, [])) for qid in queries]
+            found = [dict.fromkeys(ids) for ids in lists]
         rows = np.full((len(found), max(1, *map(len, found))), -1)
         signals = {name: np.zeros(rows.shape, "f4") for name in ("cosine", "states")}
         weights = self.token_weights(asked)
-        for q, ids in enumerate(found):
-            own, filled = [self._row[key] for key in ids], slice(len(ids))
+        for q, cosines in enumerate(found):
+            own, filled = [self._row[key] for key in cosines], slice(len(cosines))
             rows[q, filled] = own
             mine = None if weights is None else weights[q : q + 1]
             score = self.scorer.score(asked[q : q + 1], self.states[own], mine)
             signals["states"][q, filled] = score[0]
-            signals["cosine"][q, filled] = self.vectors[own] @ vectors[q]
+            exact = self.vectors[own] @ vectors[q]
+            known = [np.nan if c is None else c for c in cosines.values()]
+            signals["cosine"][q, filled] = np.where(np.isnan(known), exact, known)
         if self.first_stage.words is not None:
             signals["words"] = self.first_stage.words.scores(texts, rows)
         return Candidates(list(queries), self.doc_ids, rows, signals)

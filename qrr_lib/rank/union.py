@@ -33,8 +33,10 @@ class Union:
         self.vectors.add(ids, vectors)
         self.words.add(ids, texts=texts)
 
-    def find(self, vectors: np.ndarray, texts: list[str], k: int) -> list[list[str]]:
-        """Ids of the candidates of each of Q queries, given as (Q, D) and Q texts."""
+    def find(self, vectors: np.ndarray, texts: list[str], k: int) -> list[dict]:
+        """Candidates of each of Q queries, given as (Q, D) and Q texts: {document id:
+        cosine}, None where it was not computed.
+        """
         near = self.vectors.find(vectors, texts, k)
         worded = self.words.find(vectors, texts, k)
-        return [list(dict.fromkeys(a + b)) for a, b in zip(near, worded)]
+        return [found | words | found for found, words in zip(near, worded)]

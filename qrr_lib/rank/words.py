@@ -64,11 +64,11 @@ class BM25:
             )
         return ids, texts
 
-    def find(self, vectors, texts: list[str], k: int) -> list[list[str]]:
-        """Ids of each query's best k documents, best first, as every first stage gives
-        them; `vectors` are not looked at.
+    def find(self, vectors, texts: list[str], k: int) -> list[dict[str, None]]:
+        """Each query's best k documents, as every first stage gives them: {document
+        id: cosine}, best first, None where it was not computed.
         """
-        return self.search(texts, k)[1]
+        return [dict.fromkeys(ids) for ids in self.search(texts, k)[1]]
 
     def search(self, texts: list[str], k: int) -> tuple[np.ndarray, list[list[str]]]:
         """Find the k best documents for each of Q queries.
