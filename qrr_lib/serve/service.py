@@ -153,6 +153,8 @@ class RerankService:
             raise HTTPException(
                 404, "this service has no corpus; send documents to /rerank"
             )
+        if request.where:
+            raise HTTPException(422, "this corpus has no fields: leave `where` out")
         most = request.top_n or 10, request.candidates or 50
         found = mode.search(request.query, *most)
         return [{"text": self.texts[doc.doc_id]} | doc._asdict() for doc in found]

@@ -13,7 +13,7 @@ it lies in [0, 1]. It is no probability. "raw_scores" sends x itself.
 
 import uuid
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, Discriminator, Field, Tag
 
@@ -202,23 +202,31 @@ AnyRequest = Annotated[
 
 
 class SearchRequest(BaseModel):
-    """A question to the indexed corpus: the `candidates` nearest by cosine are
-    reranked (50 unless told otherwise), the best `top_n` returned (10).
+    """A question to what is indexed: the `candidates` nearest by cosine are reranked
+    (50 unless told otherwise), the best `top_n` returned (10). Of an index of one's own
+    documents `where` asks for those that fulfil all of its conditions ("year>2000").
     """
 
     query: str
     model: str | None = None
     top_n: int | None = Field(None, ge=1, le=100)
     candidates: int | None = Field(None, ge=1, le=200)
+    where: list[str] | None = Field(None, max_length=20)
 
 
 class Found(BaseModel):
-    """One passage of the corpus; `first_rank` is its place by cosine alone."""
+    """One passage; `first_rank` is its place by cosine alone. One of an index also has
+    a title, where it comes from, its fields, and the signals that were mixed.
+    """
 
     doc_id: str
     relevance_score: float = Field(ge=0, le=1)
     first_rank: int
     text: str
+    title: str | None = None
+    source: str | None = None
+    fields: dict[str, Any] | None = None
+    signals: dict[str, float] | None = None
 
 
 class SearchResponse(BaseModel):
