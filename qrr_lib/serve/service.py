@@ -82,7 +82,7 @@ def app_of(
     """Put a service behind its addresses; arguments as in `create_app`."""
     check_access("localhost", token)
     app = FastAPI(title=TITLE, version=__version__, lifespan=service.turns.lifespan)
-    app.state.turns, limits = service.turns, service.limits
+    limits = service.limits
     held = {"body_bytes": limits.body_bytes, "waiting": limits.waiting}
     app.add_middleware(Gate, token=token, **held)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))

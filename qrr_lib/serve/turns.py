@@ -15,7 +15,6 @@ from fastapi import HTTPException, Request
 
 TOGETHER = 12_000  # characters of the requests that are computed together
 PAUSE = 0.05  # seconds, at most, for clients that were answered to ask again
-DRAIN = 5  # seconds for what waits when the service is stopped
 
 
 @dataclass(eq=False)
@@ -133,14 +132,6 @@ class Turns:
         self._pause.cancel()
         self._pause = None
         self._next()
-
-    def stop(self) -> None:
-        """The service ends: what waits has `DRAIN` seconds, then the answer is 503."""
-        asyncio.get_running_loop().call_later(DRAIN, self._refuse)
-
-    def _refuse(self) -> None:
-        for job in self._queue:
-            job.answer.cancel()
 
     @asynccontextmanager
     async def lifespan(self, app):
