@@ -14,17 +14,18 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated
 
-from fastapi import Body, FastAPI, HTTPException, Request
+from fastapi import Body, Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from qrr_lib import __version__
 from qrr_lib.checks import is_unicode
-from qrr_lib.files import is_local
+from qrr_lib.files import is_local, setting
 from qrr_lib.rank.reranker import Reranker
 from qrr_lib.serve import shapes
-from qrr_lib.serve.clients import add_clients, tei_info
 from qrr_lib.serve.gate import Gate, check_access
 from qrr_lib.serve.turns import Turns
 
@@ -49,9 +50,9 @@ def create_app(
     limits: shapes.Limits | None = None,
     hosts: tuple[str, ...] = ("*",),
     notes: Mapping[str, str] | None = None,
-    origins: tuple[str, ...] | None = None,
 ) -> FastAPI:
-    """Make the service around rerankers that are ready.
+    """Make the service around rerankers that are ready. Pages of the web sites in
+    QRR_CORS_ORIGINS ("https://example.org") may ask it.
 
     Parameters
     ----------
@@ -65,29 +66,29 @@ def create_app(
     hosts : tuple of str
         Names by which the service may be addressed (the Host header); "*" allows any.
     notes : {mode: sentence} for /info.
-    origins : tuple of str or None
-        Web sites whose pages may ask ("https://example.org"); None takes those in
-        QRR_CORS_ORIGINS, none if it is not set.
     """
     service = RerankService(modes, texts or {}, limits, notes or {})
-    return app_of(service, token, hosts, origins)
+    return app_of(service, token, hosts)
 
 
-def app_of(
-    service: "RerankService",
-    token: str | None,
-    hosts: tuple[str, ...],
-    origins: tuple[str, ...] | None = None,
-):
+def app_of(service: "RerankService", token: str | None, hosts: tuple[str, ...]):
     """Put a service behind its addresses; arguments as in `create_app`."""
     check_access("localhost", token)
-    app = FastAPI(title=TITLE, version=__version__, lifespan=service.turns.lifespan)
+    asked = HTTPBearer(auto_error=False, description="QRR_TOKEN, if there is one")
+    app = FastAPI(
+        title=TITLE,
+        version=__version__,
+        lifespan=service.turns.lifespan,
+        dependencies=[Depends(asked)],  # a field for it at /docs
+    )
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     limits = service.limits
     held = {"body_bytes": limits.body_bytes, "waiting": limits.waiting}
     app.add_middleware(Gate, token=token, **held)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     app.add_exception_handler(RequestValidationError, _invalid)
-    add_clients(app, service, origins)
+    if origins := (setting("QRR_CORS_ORIGINS") or "").replace(",", " ").split():
+        allowed = {"allow_methods": ["*"], "allow_headers": ["*"]}
+        app.add_middleware(CORSMiddleware, allow_origins=origins, **allowed)
     said = {"responses": ERRORS, "response_model_exclude_none": True}
     app.post("/rerank", **said)(service.rerank)
     for version in ("/v1", "/v2"):
@@ -97,7 +98,10 @@ def app_of(
     app.post("/search", **said)(service.search)
     app.get("/health")(service.health)
     app.head("/health", include_in_schema=False)(service.health)
-    app.get("/info", responses={401: ERRORS[401]})(service.info)
+    unknown = {401: ERRORS[401]}
+    app.get("/info", responses=unknown)(service.info)
+    app.get("/v1/models", responses=unknown)(service.models)
+    app.get("/models", include_in_schema=False)(service.models)
     return app
 
 
@@ -163,21 +167,30 @@ class RerankService:
         """Is it up, and how many requests wait."""
         return {"status": "ok", "waiting": self.turns.waiting}
 
+    async def models(self) -> dict:
+        """The modes, as other services list models."""
+        about = {"object": "model", "created": 0, "owned_by": "qrr"}
+        return {"object": "list", "data": [{"id": m} | about for m in self.modes]}
+
     async def info(self, http: Request) -> dict:
         """What runs here."""
         modes = {
             name: {"weights": mode.weights, "note": self.notes.get(name, "")}
             for name, mode in self.modes.items()
         }
-        return {
+        model = self.modes[self.default].embedder.name
+        return shapes.TEI | {
             "service": "qrr",
             "version": __version__,
-            "embedding_model": self.modes[self.default].embedder.name,
+            "embedding_model": model,
+            "model_id": model,
             "default_mode": self.default,
             "modes": modes,
             "documents_indexed": len(self.texts),
             "limits": self.limits,
-        } | tei_info(self.modes[self.default].embedder.name, self.limits)
+            "max_concurrent_requests": self.limits.waiting,
+            "max_client_batch_size": self.limits.documents,
+        }
 
     def mode(self, name: str | None) -> tuple[str, Reranker]:
         """(name, reranker) that answers a request: what it names, or the default one

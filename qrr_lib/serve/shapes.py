@@ -17,6 +17,13 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, Discriminator, Field, Tag
 
+LABELS = {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}
+UNKNOWN = "sha docker_label model_sha max_input_length max_batch_tokens"
+UNKNOWN += " max_batch_requests tokenization_workers"
+# what text-embeddings-inference says at /info, and its client insists on
+TEI = {"model_dtype": "float32", "model_type": {"reranker": LABELS}}
+TEI |= dict.fromkeys(UNKNOWN.split())
+
 
 @dataclass(frozen=True)
 class Limits:
