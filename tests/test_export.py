@@ -172,7 +172,7 @@ def quantize(source):
 
 
 REFUSALS = {
-    "batch of 0": (lambda f: predict_in_batches(abs, [1.0], 0), "1 or more"),
+    "batch of 0": (lambda f: predict_in_batches(abs, [1.0], 0), "from 1 up"),
     "other shape": (lambda f: ranking_error([1, 2], [1, 2, 3], 1), "one shape"),
     "k too large": (lambda f: ranking_error([1, 2], [1, 2], 3), "between 1 and"),
     "NaN": (lambda f: ranking_error([1, 2], [1, float("nan")], 1), "NaN"),

@@ -134,14 +134,14 @@ class OnnxAngles:
     """An exported head as an angle source: (B, D) → (B, L, n, 2) float32 tensor,
     computed by ONNX Runtime.
 
-    `path` is a file of `export_onnx` or `quantize_onnx`; `threads` work on one
-    multiplication (0 lets ONNX Runtime choose). `embedding_dim` and `circuit` are read
-    from the file, so it can stand wherever a `QubitAnglePredictor` can. Raises
-    FileNotFoundError, or ValueError for a file that is not an exported head.
+    `path` is a file of `export_onnx` or `quantize_onnx`, run on one thread.
+    `embedding_dim` and `circuit` are read from the file, so it can stand wherever a
+    `QubitAnglePredictor` can. Raises FileNotFoundError, or ValueError for a file that
+    is not an exported head.
     """
 
-    def __init__(self, path: str | os.PathLike, threads: int = 1):
-        self.session = _session(path, threads)
+    def __init__(self, path: str | os.PathLike):
+        self.session = _session(path)
         self.sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest()
         stored = self.session.get_modelmeta().custom_metadata_map
         about = json.loads(stored.get("qrr", "{}"))
@@ -161,13 +161,13 @@ class OnnxAngles:
         return torch.from_numpy(angles)
 
 
-def _session(path: str | os.PathLike, threads: int = 1):
+def _session(path: str | os.PathLike):
     import onnxruntime
 
     # from memory: no open file that Windows would refuse to replace
     data = Path(path).read_bytes()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.log_severity_level = 3
     try:
         cpu = ["CPUExecutionProvider"]

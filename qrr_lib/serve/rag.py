@@ -66,17 +66,17 @@ class RagPipeline:
         self.generator = generator or default_generator(citer)
         self.count = getattr(self.generator, "count", count_words)
 
-    def passages(self, question: str, candidates: int = 50) -> list[Passage]:
+    def passages(self, question: str) -> list[Passage]:
         """Find, rerank and pack."""
-        found = self.reranker.search(question, k=10, candidates=candidates)
+        found = self.reranker.search(question, k=10, candidates=50)
         documents = [(doc.doc_id, self.texts[doc.doc_id]) for doc in found]
         return pack(documents, self.budget, self.count)
 
-    def answer(self, question: str, candidates: int = 50) -> Answer:
+    def answer(self, question: str) -> Answer:
         """Answer a question; with nothing found, or nothing that fits, the answer is
         empty and no model is asked.
         """
-        packed = self.passages(question, candidates)
+        packed = self.passages(question)
         text = self.generator(question, packed) if packed else ""
         sentences = cite(self.citer, text, packed, self.threshold)
         written_by = getattr(self.generator, "name", "generator")
