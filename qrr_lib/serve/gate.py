@@ -10,8 +10,6 @@ from fastapi import HTTPException
 from fastapi.responses import JSONResponse
 from starlette.datastructures import MutableHeaders
 
-from qrr_lib.files import is_local
-
 OPEN = ("/health", "/docs", "/openapi.json")  # without a token
 BODY_SECONDS = 20  # in which a body must have arrived
 SMALL = 64_000  # bytes of a body that there is always room for
@@ -107,17 +105,11 @@ def with_name(send, given: str):
     return named
 
 
-def check_access(host: str, token: str | None) -> None:
-    """ValueError for a token that no client could send, and for a service that others
-    can reach without one.
-    """
+def checked_token(token: str | None) -> str | None:
+    """The token; ValueError for one that no client could send."""
     if token and (not token.isprintable() or token != token.strip()):
         raise ValueError(
             "QRR_TOKEN has a line break, a space at an end, or bytes that are not "
             "UTF-8: set it again (`printf`, not `echo`, writes no line break)"
         )
-    if not token and not is_local(host):
-        raise ValueError(
-            f"everyone who reaches {host} could use this service: set QRR_TOKEN, or "
-            "leave --host out and let this machine alone use it"
-        )
+    return token

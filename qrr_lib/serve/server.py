@@ -16,8 +16,8 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from qrr_lib.files import secret
-from qrr_lib.serve.gate import check_access
+from qrr_lib.files import is_local, secret
+from qrr_lib.serve.gate import checked_token
 
 HEAD_SECONDS = 10  # in which a request's head must have arrived
 HEAD_BYTES = 16_384
@@ -91,8 +91,12 @@ def server_of(app: FastAPI, host: str, port: int, **options) -> Server:
 
 def token_for(host: str) -> str | None:
     """The token in QRR_TOKEN; ValueError where it, or its absence, is unsafe."""
-    token = secret("QRR_TOKEN")
-    check_access(host, token)
+    token = checked_token(secret("QRR_TOKEN"))
+    if not token and not is_local(host):
+        raise ValueError(
+            f"everyone who reaches {host} could use this service: set QRR_TOKEN, or "
+            "leave --host out and let this machine alone use it"
+        )
     return token
 
 

@@ -26,7 +26,7 @@ from qrr_lib.checks import is_unicode
 from qrr_lib.files import is_local, setting
 from qrr_lib.rank.reranker import Reranker
 from qrr_lib.serve import shapes
-from qrr_lib.serve.gate import Gate, check_access
+from qrr_lib.serve.gate import Gate, checked_token
 from qrr_lib.serve.turns import Turns
 
 TITLE = "qrr: quantum-inspired reranking"
@@ -73,7 +73,6 @@ def create_app(
 
 def app_of(service: "RerankService", token: str | None, hosts: tuple[str, ...]):
     """Put a service behind its addresses; arguments as in `create_app`."""
-    check_access("localhost", token)
     asked = HTTPBearer(auto_error=False, description="QRR_TOKEN, if there is one")
     app = FastAPI(
         title=TITLE,
@@ -84,7 +83,7 @@ def app_of(service: "RerankService", token: str | None, hosts: tuple[str, ...]):
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     limits = service.limits
     held = {"body_bytes": limits.body_bytes, "waiting": limits.waiting}
-    app.add_middleware(Gate, token=token, **held)
+    app.add_middleware(Gate, token=checked_token(token), **held)
     app.add_exception_handler(RequestValidationError, _invalid)
     if origins := (setting("QRR_CORS_ORIGINS") or "").replace(",", " ").split():
         allowed = {"allow_methods": ["*"], "allow_headers": ["*"]}
