@@ -90,8 +90,7 @@ def app_of(service: "RerankService", token: str | None, hosts: tuple[str, ...]):
         app.add_middleware(CORSMiddleware, allow_origins=origins, **allowed)
     said = {"responses": ERRORS, "response_model_exclude_none": True}
     app.post("/rerank", **said)(service.rerank)
-    for version in ("/v1", "/v2"):
-        path = f"{version}/rerank"
+    for path in ("/v1/rerank", "/v2/rerank"):
         app.post(path, include_in_schema=False, **said)(service.rerank)
     app.post("/infinity/rerank", **said)(service.rerank_plain)
     app.post("/search", **said)(service.search)
@@ -133,10 +132,13 @@ class RerankService:
         return request.answer(ranked, mode.alpha, about)
 
     async def rerank_plain(
-        self, request: shapes.PlainRequest, http: Request
+        self, request: shapes.RerankRequest, http: Request
     ) -> shapes.RerankResponse:
         """The same in the shape of infinity: a document in an answer is its text."""
-        return await self.rerank(request, http)
+        answer = await self.rerank(request, http)
+        for one in answer.results:
+            one.document = one.document and one.document.text
+        return answer
 
     async def search(
         self, request: shapes.SearchRequest, http: Request

@@ -107,7 +107,6 @@ class RerankRequest(BaseModel):
     return_documents: bool | None = None
     rank_fields: list[str] | None = None
     truncate: ClassVar[bool] = True  # this shape has no other way
-    plain: ClassVar[bool] = False  # a document in an answer is an object
 
     @property
     def texts(self) -> list[str]:
@@ -123,9 +122,8 @@ class RerankRequest(BaseModel):
         if shown is None:
             shown = (self.model or "").startswith("jina-")
         for place, score, text in every_place(self.texts, ranked, alpha):
-            document = text if self.plain else TextDocument(text=text)
             one = Ranked(index=place, relevance_score=to_unit_interval(score, alpha))
-            one.document = document if shown else None
+            one.document = TextDocument(text=text) if shown else None
             results.append(one)
         read = sum(len(text.split()) for text in [self.query, *self.texts])
         mode = about["mode"]
@@ -139,12 +137,6 @@ class RerankRequest(BaseModel):
             results=results[: self.top_n or self.top_k],
             meta=about,
         )
-
-
-class PlainRequest(RerankRequest):
-    """Infinity's shape: the same, but a document in an answer is its text."""
-
-    plain: ClassVar[bool] = True
 
 
 def filled(texts: list[str]) -> list[str]:
