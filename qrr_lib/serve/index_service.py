@@ -19,8 +19,9 @@ from qrr_lib.engine.passages import cut, split_id, word_pieces
 from qrr_lib.rank.mix import checked_weights
 from qrr_lib.rank.reranker import Reranker
 from qrr_lib.serve import shapes
-from qrr_lib.serve.server import server_of, token_for
-from qrr_lib.serve.service import ERRORS, RerankService, alone, app_of, hosts_of
+from qrr_lib.serve.server import hosts_of, server_of, token_for
+from qrr_lib.serve.service import ERRORS, RerankService, app_of
+from qrr_lib.serve.turns import alone
 
 NAME = "index"  # of the one mode
 AT_ONCE = 100  # passages of a document that are looked for at once

@@ -100,6 +100,11 @@ def token_for(host: str) -> str | None:
     return token
 
 
+def hosts_of(host: str) -> tuple[str, ...]:
+    """Names by which a service that listens on `host` may be addressed."""
+    return ("127.0.0.1", "localhost", "[::1]") if is_local(host) else ("*",)
+
+
 @contextmanager
 def running(app: FastAPI, host: str = "127.0.0.1", port: int = 0):
     """Serve `app` from a thread of this process; yields its address.

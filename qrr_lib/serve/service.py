@@ -10,7 +10,7 @@ GET  /health, /info, /v1/models, /docs
 """
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated
 
@@ -23,11 +23,11 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from qrr_lib import __version__
 from qrr_lib.checks import is_unicode
-from qrr_lib.files import is_local, setting
+from qrr_lib.files import setting
 from qrr_lib.rank.reranker import Reranker
 from qrr_lib.serve import shapes
 from qrr_lib.serve.gate import Gate, checked_token
-from qrr_lib.serve.turns import Turns
+from qrr_lib.serve.turns import Turns, alone
 
 TITLE = "qrr: quantum-inspired reranking"
 MEANINGS = {
@@ -101,11 +101,6 @@ def app_of(service: "RerankService", token: str | None, hosts: tuple[str, ...]):
     app.get("/v1/models", responses=unknown)(service.models)
     app.get("/models", include_in_schema=False)(service.models)
     return app
-
-
-def hosts_of(host: str) -> tuple[str, ...]:
-    """Names by which a service that listens on `host` may be addressed."""
-    return ("127.0.0.1", "localhost", "[::1]") if is_local(host) else ("*",)
 
 
 class RerankService:
@@ -232,11 +227,6 @@ def rank_all(mode: Reranker, asked: list[tuple]) -> list:
         if truncate is False:
             check_length(mode.embedder, [query, *texts])
     return mode.rank_many([(query, texts) for query, texts, _ in asked])
-
-
-def alone(task: Callable, *arguments) -> Callable[[list], list]:
-    """Work for one request that cannot be computed together with others."""
-    return lambda _: [task(*arguments)]
 
 
 def check_length(embedder, texts: list[str]) -> None:

@@ -142,6 +142,11 @@ async def _until_gone(request: Request) -> None:
         pass
 
 
+def alone(task: Callable, *arguments) -> Callable[[list], list]:
+    """Work for one request that cannot be computed together with others."""
+    return lambda _: [task(*arguments)]
+
+
 def timed(work: Callable[[list], list], items: list) -> tuple[list, float]:
     """A result for each of `items`, and the seconds that all of them took together. An
     error of one is its own result.
