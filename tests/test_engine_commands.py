@@ -94,11 +94,11 @@ def test_a_run_that_was_broken_off_is_taken_up(run, embedder, monkeypatch):
     write(Path("many.jsonl"), "\n".join(map(json.dumps, rows)))
     real, calls = Index._write, []
 
-    def breaks_off(self, block, make):
+    def breaks_off(self, block):
         calls.append(len(block))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return real(self, block, make)
+        return real(self, block)
 
     monkeypatch.setattr(Index, "_write", breaks_off)
     code, _, err = run("index many.jsonl --to my.index")

@@ -1,17 +1,12 @@
 """Files into an index: what is read, left out, replaced and gone (lesson 14)."""
 
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from qrr_lib.engine.about import check_same
-from qrr_lib.engine.parts import part_about, read_part
 from qrr_lib.engine.passage import Passage
-from qrr_lib.engine.passages import cut, split_id, stale, word_pieces
+from qrr_lib.engine.passages import cut, split_id, word_pieces
 from qrr_lib.engine.readers import most_documents, read_documents
-
-SAME = ("tokens", "model", "model_sha256", "map_sha256")
 
 
 class Loading:
@@ -31,9 +26,7 @@ class Loading:
     """
 
     def __init__(self, index, files: dict[Path, str]):
-        found = {path: part_about(path) for path in files}
-        self.parts = {path: about for path, about in found.items() if about}
-        self.files = {path: files[path] for path in files if path not in self.parts}
+        self.files = files
         self.skipped: dict[Path, list[str]] = {}
         self.passages = 0
         self.pieces = word_pieces(index.embedder)
@@ -41,9 +34,9 @@ class Loading:
         self.places = {split_id(key)[0]: place for key, place in self.before.items()}
         self.seen: dict[str, int] = {}
 
-    def into(self, index) -> int:
+    def into(self, index, pool=None) -> int:
         """Add all passages, under a line that says how far it is; returns how many were
-        new or changed.
+        new or changed. `pool` as in `Index.add`.
         """
         from tqdm import tqdm
 
@@ -51,18 +44,7 @@ class Loading:
         options = {"unit": " documents", "mininterval": wait, "dynamic_ncols": True}
         total = sum(map(most_documents, self.files))
         with tqdm(total=total, **options) as line:
-            return index.add(self.read(line)) + self._parts_into(index)
-
-    def _parts_into(self, index) -> int:
-        """Add what `qrr bulk` has encoded: how many passages were new or changed."""
-        written = 0
-        for path, about in self.parts.items():
-            check_same(path, about, {name: index.about[name] for name in SAME})
-            points = read_part(path)
-            self.passages += len(points)
-            self.seen |= Counter(split_id(point.payload["id"])[0] for point in points)
-            written += index.add_points(points)
-        return written
+            return index.add(self.read(line), pool)
 
     def read(self, line) -> Iterator[Passage]:
         """Passages of all documents, one after the other, counted on the line."""
@@ -79,8 +61,9 @@ class Loading:
             yield from found
 
     def stale(self) -> list[str]:
-        """Ids in the index of passages that documents have no more."""
-        return stale(self.before, self.seen)
+        """Ids in the index of passages that shorter documents have no more."""
+        found = ((key, *split_id(key)) for key in self.before)
+        return [key for key, name, n in found if n > self.seen.get(name, n)]
 
     def vanished(self, paths: list[str]) -> list[str]:
         """Ids in the index of what came from these files and folders and is not there

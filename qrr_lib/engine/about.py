@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 
 from qrr_lib.encode.angles import load_source, save_source
-from qrr_lib.engine.passage import Point
+from qrr_lib.engine.tokens import tokens_named
 from qrr_lib.files import say
 from qrr_lib.rank.scorer import Scorer
 
@@ -45,11 +45,6 @@ def kept_scorer(about: dict) -> Scorer | None:
     return Scorer(angles, per="token", **{name: about[name] for name in SCORER})
 
 
-def about_point(about: dict) -> Point:
-    """The point that keeps it."""
-    return Point(ABOUT, {}, {"about": about})
-
-
 def read_about(place, store) -> dict:
     """What the index in a store is; ValueError if it is none of ours."""
     found = store.retrieve([ABOUT], ["about"])
@@ -60,6 +55,17 @@ def read_about(place, store) -> dict:
             "take another place, or index again"
         )
     return about
+
+
+def kept_kind(place, about: dict, embedder, scorer: Scorer | None = None):
+    """How an index keeps tokens (`qrr_lib.engine.tokens`), with its scorer; ValueError
+    if it belongs to another model or map.
+    """
+    check_same(place, about, {"model": embedder.name})
+    embedder = as_made(about, embedder)
+    kind = tokens_named(about["tokens"], embedder, scorer or kept_scorer(about))
+    check_same(place, about, kind.belongs_to())
+    return kind
 
 
 def as_made(about: dict, embedder):
