@@ -92,12 +92,12 @@ def test_workers_make_the_index_that_one_process_makes(
     every = passages(docs, embedder)
     with Index.create(tmp_path / "alone", embedder, tokens=tokens) as index:
         assert index.add(every) == 42
-        wanted, hashes = scores(index, QUERIES, k=50), index.hashes()
+        wanted, hashes = scores(index, QUERIES, k=50), index.column("hash")
     with Index.create(place, embedder, tokens=tokens) as index:
         assert index.add(every, pool) == 42 == len(index)
         assert index.add(every, pool) == 0 == index.add(every)
         found = scores(index, QUERIES, k=50)
-        assert index.hashes() == hashes and found.keys() == wanted.keys()
+        assert index.column("hash") == hashes and found.keys() == wanted.keys()
     for key in wanted:  # full tokens have 8 bits in a folder
         np.testing.assert_allclose(found[key], wanted[key], atol=0.02)
 
@@ -105,10 +105,10 @@ def test_workers_make_the_index_that_one_process_makes(
 def test_a_second_run_does_what_changed(docs, place, embedder, pool):
     with Index.create(place, embedder) as index:
         index.add(passages(docs, embedder), pool)
-        before = index.hashes()
+        before = index.column("hash")
         write(docs / "t3.txt", "A different letter.")
         assert index.add(passages(docs, embedder), pool) == 1
-        after = index.hashes()
+        after = index.column("hash")
     assert [key for key in after if after[key] != before[key]] == ["t3.txt#1"]
 
 

@@ -205,10 +205,10 @@ def test_a_second_run_writes_only_what_changed(index):
     changed = [
         p._replace(text="lemon lemon") if p.id == "d7" else p for p in passages(70)
     ]
-    before = index.hashes()
+    before = index.column("hash")
     assert index.add(changed) == 11
     assert len(index) == 70 == len(index.ids())
-    after = index.hashes()
+    after = index.column("hash")
     assert [key for key in before if before[key] != after[key]] == ["d7"]
     assert index.search("lemon")[0].text == "lemon lemon"
 
@@ -224,7 +224,7 @@ def test_what_is_merged_on_the_way_is_the_same_index(
         monkeypatch.setattr("qrr_lib.engine.edge.PIECE", piece)
         with Index.create(tmp_path / f"{piece}", embedder, scorer) as index:
             index.add(passages())
-            found.append((scores(index, QUERIES, k=60), index.hashes()))
+            found.append((scores(index, QUERIES, k=60), index.column("hash")))
     assert found[0] == found[1] and len(merged) == 1 + 4
 
 
@@ -359,7 +359,11 @@ def test_hits_show_themselves_as_a_table(index):
 
 def test_an_empty_index_finds_nothing(place, embedder, scorer):
     with Index.create(place, embedder, scorer) as index:
-        assert index.search("qubit") == [] and len(index) == 0 and index.hashes() == {}
+        assert (
+            index.search("qubit") == []
+            and len(index) == 0
+            and index.column("hash") == {}
+        )
         assert index.candidates(QUERIES).rows.shape == (3, 0)
         index.add(passages(3))
         assert len(index.search("qubit")) == 3

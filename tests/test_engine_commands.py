@@ -63,7 +63,7 @@ def write(path: Path, text: str) -> None:
 
 def held(embedder, place="my.index") -> dict[str, str]:
     with Index.open(place, embedder) as index:
-        return index.hashes()
+        return index.column("hash")
 
 
 def test_three_commands(run, embedder):

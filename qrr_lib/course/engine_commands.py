@@ -35,12 +35,12 @@ def index(args) -> int:
     with _opened_or_made(args.to, args.tokens, args.precision) as target:
         loading = Loading(target, files)
         written = loading.into(target, _pool(args, target.embedder))
-        gone = loading.stale() + (loading.vanished(args.paths) if args.sync else [])
-        deleted = target.delete(gone)
-        same, held = loading.passages - written, len(target)
+        deleted = target.delete(loading.gone(args.paths if args.sync else []))
+        passages, held = sum(loading.seen.values()), len(target)
     print(
-        f"{len(loading.seen)} documents, {loading.passages} passages: {written} new or "
-        f"changed, {same} unchanged, {deleted} deleted; {args.to} holds {held}"
+        f"{len(loading.seen)} documents, {passages} passages: {written} new or "
+        f"changed, {passages - written} unchanged, {deleted} deleted; {args.to} holds "
+        f"{held}"
     )
     _say_skipped(loading.skipped)
     if not (loading.seen or loading.skipped or deleted):

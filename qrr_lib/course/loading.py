@@ -1,7 +1,7 @@
 """Files into an index: what is read, left out, replaced and gone (lesson 14)."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from qrr_lib.engine.passage import Passage
@@ -19,8 +19,6 @@ class Loading:
 
     Attributes
     ----------
-    passages : int
-        Read so far.
     seen : {document id: how many passages it has}
     skipped : {file: reasons}
     """
@@ -28,9 +26,8 @@ class Loading:
     def __init__(self, index, files: dict[Path, str]):
         self.files = files
         self.skipped: dict[Path, list[str]] = {}
-        self.passages = 0
         self.pieces = word_pieces(index.embedder)
-        self.before = index.sources()
+        self.before = index.column("source")
         self.places = {split_id(key)[0]: place for key, place in self.before.items()}
         self.seen: dict[str, int] = {}
 
@@ -57,24 +54,23 @@ class Loading:
                 continue
             found = list(cut(document, *self.pieces))
             self.seen[document.id] = len(found)
-            self.passages += len(found)
             yield from found
 
-    def stale(self) -> list[str]:
-        """Ids in the index of passages that shorter documents have no more."""
-        found = ((key, *split_id(key)) for key in self.before)
-        return [key for key, name, n in found if n > self.seen.get(name, n)]
-
-    def vanished(self, paths: list[str]) -> list[str]:
-        """Ids in the index of what came from these files and folders and is not there
-        now. What could not be read is not taken for gone.
+    def gone(self, paths: Iterable[str] = ()) -> list[str]:
+        """Ids in the index of passages that shorter documents have no more, and of what
+        came from these files and folders and is not there now. What could not be read
+        is not taken for gone.
         """
         folders = [Path(path).resolve() for path in paths]
-        kept = {path.as_posix() for path in self.skipped}
-        return [
-            key
-            for key, source in self.before.items()
-            if split_id(key)[0] not in self.seen
-            and source not in kept
-            and any(Path(source).is_relative_to(folder) for folder in folders)
-        ]
+        unread, gone = {path.as_posix() for path in self.skipped}, []
+        for key, source in self.before.items():
+            document, number = split_id(key)
+            if document in self.seen:
+                absent = number > self.seen[document]
+            else:
+                absent = source not in unread and any(
+                    Path(source).is_relative_to(folder) for folder in folders
+                )
+            if absent:
+                gone.append(key)
+        return gone

@@ -82,15 +82,14 @@ class Index(Finder):
     def __len__(self) -> int:
         return self.store.count() - 1
 
-    def hashes(self) -> dict[str, str]:
-        """{id: hash of the passage's content} of everything in the index."""
-        return self._column("hash")
+    def ids(self) -> list[str]:
+        """The ids of all passages."""
+        return list(self.column("id"))
 
-    def sources(self) -> dict[str, str]:
-        """{id: where the passage comes from} of everything in the index."""
-        return self._column("source")
-
-    def _column(self, name: str) -> dict[str, str]:
+    def column(self, name: str) -> dict[str, str]:
+        """{id: one thing that is kept} of all passages: "source", "title", "text", or
+        the "hash" of its content.
+        """
         pages = self.store.scroll(["id", name])
         points = (point for page in pages for point in page if point.id != ABOUT)
         return {point.payload["id"]: point.payload[name] for point in points}
@@ -101,10 +100,6 @@ class Index(Finder):
             list(map(point_id, listed("ids", ids))), ["id", "title", "text"]
         )
         return {p.payload.pop("id"): Document(**p.payload) for p in points}
-
-    def ids(self) -> list[str]:
-        """The ids of all passages."""
-        return list(self.hashes())
 
     def info(self) -> dict:
         """What the index is, how many passages it holds, and bytes on disk (None for a
