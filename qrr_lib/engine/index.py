@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from typing import Self
 
 from qrr_lib.checks import checked_queries, listed
-from qrr_lib.embed.collection import Document
 from qrr_lib.engine.about import ABOUT, kept_kind, new_about, read_about
 from qrr_lib.engine.finder import Finder
 from qrr_lib.engine.passage import Passage, Point, blocks_of, payload_of, point_id
@@ -93,13 +92,6 @@ class Index(Finder):
         pages = self.store.scroll(["id", name])
         points = (point for page in pages for point in page if point.id != ABOUT)
         return {point.payload["id"]: point.payload[name] for point in points}
-
-    def texts(self, ids: Iterable[str]) -> dict[str, Document]:
-        """{id: title and text} of these passages, those that are there."""
-        points = self.store.retrieve(
-            list(map(point_id, listed("ids", ids))), ["id", "title", "text"]
-        )
-        return {p.payload.pop("id"): Document(**p.payload) for p in points}
 
     def info(self) -> dict:
         """What the index is, how many passages it holds, and bytes on disk (None for a
