@@ -220,6 +220,14 @@ def test_blocks_are_read_as_workers_are_free(monkeypatch):
         list(RayPool(None, 1).run(blocks([1, 13, 2])))
     assert len(killed) == 4
 
+    def lost():
+        yield 1
+        raise EngineError("the index is lost")
+
+    with pytest.raises(EngineError, match="^the index is lost$"):
+        list(RayPool(None, 1).run(lost()))
+    assert len(killed) == 5
+
 
 # with Ray, in processes of their own
 

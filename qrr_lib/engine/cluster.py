@@ -94,6 +94,8 @@ class RayPool:
                 pool.submit(lambda actor, own: actor.do.remote(own), block)
             while pool.has_next():
                 yield pool.get_next_unordered()
+        except EngineError:  # of the index, as blocks are asked for
+            raise
         except Exception as error:  # Ray raises all kinds
             raise EngineError(self._failure(error)) from error
         finally:
