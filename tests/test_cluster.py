@@ -196,6 +196,8 @@ def test_blocks_are_read_as_workers_are_free(monkeypatch):
     def answer(future):
         if future[1] == 13:
             raise RuntimeError("ValueError: unlucky")
+        if future[1] == 14:  # as Ray hands on what a worker raised
+            raise type("OfTask", (EngineError,), {})("at\nqrr.EngineError: asleep")
         return 2 * future[1]
 
     def blocks(numbers):
@@ -218,7 +220,10 @@ def test_blocks_are_read_as_workers_are_free(monkeypatch):
     read.clear(), log.clear()
     with pytest.raises(EngineError, match="unlucky.*run it again"):
         list(RayPool(None, 1).run(blocks([1, 13, 2])))
-    assert len(killed) == 4
+    read.clear(), log.clear()
+    with pytest.raises(EngineError, match="failed: qrr.EngineError: asleep. Start"):
+        list(RayPool(None, 1).run(blocks([14])))
+    assert len(killed) == 5
 
     def lost():
         yield 1
@@ -226,7 +231,7 @@ def test_blocks_are_read_as_workers_are_free(monkeypatch):
 
     with pytest.raises(EngineError, match="^the index is lost$"):
         list(RayPool(None, 1).run(lost()))
-    assert len(killed) == 5
+    assert len(killed) == 6
 
 
 # with Ray, in processes of their own

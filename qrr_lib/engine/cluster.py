@@ -94,9 +94,9 @@ class RayPool:
                 pool.submit(lambda actor, own: actor.do.remote(own), block)
             while pool.has_next():
                 yield pool.get_next_unordered()
-        except EngineError:  # of the index, as blocks are asked for
-            raise
-        except Exception as error:  # Ray raises all kinds
+        except Exception as error:  # Ray raises all kinds, a worker's among them
+            if type(error) is EngineError:  # of the index, as a block is asked for
+                raise
             raise EngineError(self._failure(error)) from error
         finally:
             for actor in actors:
