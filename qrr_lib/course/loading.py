@@ -77,6 +77,7 @@ class Loading:
             self.seen[document.id] = len(found)
             self.passages += len(found)
             yield from found
+        line.total = line.n  # a table has fewer rows than lines
 
     def stale(self) -> list[str]:
         """Ids in the index of passages that documents have no more."""

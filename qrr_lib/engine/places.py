@@ -66,7 +66,7 @@ def _check(place, there: bool, layout: dict | None) -> None:
     if layout and there:
         raise ValueError(f"there is an index at {place} already: open that one")
     if not layout and not there:
-        raise FileNotFoundError(f"no index at {place}: make one first")
+        raise FileNotFoundError(f"no index at {place}: make one first (qrr index)")
 
 
 def _client(place) -> tuple:
