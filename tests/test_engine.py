@@ -503,7 +503,7 @@ def test_another_model_or_map_is_refused(index, place, embedder):
     index.close()
     other = ToyTokens()
     other.name = "another"
-    with pytest.raises(ValueError, match="belongs to another model"):
+    with pytest.raises(ValueError, match="another model.* here another.*QRR_MODEL"):
         Index.open(place, other)
     with pytest.raises(ValueError, match="belongs to another map"):
         Index.open(place, embedder, Scorer(toy_map(seed=1), per="token"))
@@ -526,8 +526,9 @@ def test_nothing_at_a_place(tmp_path, embedder):
     assert not (tmp_path / "nowhere").exists()
     with pytest.raises(FileNotFoundError, match="no index"):
         Index.open(qdrant_client.QdrantClient(":memory:"), embedder)
-    with pytest.raises(ValueError, match="write http"):
-        Index.open("ftp://host", embedder)
+    for address in ("ftp://host", "localhost:6333/mine", "127.0.0.1:6333"):
+        with pytest.raises(ValueError, match="write http"):
+            Index.open(address, embedder)
 
 
 def test_other_files_are_left_alone(tmp_path, embedder, scorer):

@@ -157,6 +157,15 @@ def test_one_id_from_two_places_is_said_and_a_moved_folder_is_no_conflict(run):
     assert code == 0 and "holds 5" in out
 
 
+def test_a_file_keeps_its_id_from_whichever_folder_it_is_read(run, embedder):
+    run("index docs --to my.index")
+    before = set(held(embedder))
+    write(Path("docs/deep/qubit.txt"), "Other words.")
+    assert "1 new or changed" in run("index docs/deep/qubit.txt --to my.index")[1]
+    assert "0 new or changed" in run("index docs/deep --to my.index --sync")[1]
+    assert set(held(embedder)) == before
+
+
 def test_bad_files_are_listed_at_the_end_and_the_exit_code_says_so(run):
     Path("docs/broken.pdf").write_bytes(b"%PDF-")
     write(Path("docs/rows2.csv"), "id,text\n" + "x\n" * 9)

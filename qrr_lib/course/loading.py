@@ -5,7 +5,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from qrr_lib.embed.rows import kind_of
 from qrr_lib.engine.about import check_same
+from qrr_lib.engine.formats import TEXTS
 from qrr_lib.engine.parts import part_about, read_part
 from qrr_lib.engine.passage import Passage
 from qrr_lib.engine.passages import cut, split_id, stale, word_pieces
@@ -39,6 +41,7 @@ class Loading:
         self.pieces = word_pieces(index.embedder)
         self.before = index.sources()
         self.places = {split_id(key)[0]: place for key, place in self.before.items()}
+        self.names = {place: key for key, place in self.places.items()}
         self.seen: dict[str, int] = {}
 
     def into(self, index) -> int:
@@ -68,6 +71,9 @@ class Loading:
         """Passages of all documents, one after the other, counted on the line."""
         for document in read_documents(self.files, self.skipped):
             line.update()
+            if kind_of(Path(document.source)) in TEXTS:  # one file keeps one id
+                name = self.names.get(document.source, document.id)
+                document = document._replace(id=name)
             place = self.places.get(document.id, document.source)
             if place != document.source and Path(place).exists():
                 reason = f"the id {document.id!r} is in the index already, from {place}"
