@@ -13,6 +13,8 @@ from qrr_lib.engine.passage import Passage
 from qrr_lib.engine.passages import cut, split_id, stale, word_pieces
 from qrr_lib.engine.readers import most_documents, read_documents
 
+# documents are counted in parts: one may be long
+LINE = "{l_bar}{bar}| {n:.0f}/{total:.0f} documents [{elapsed}<{remaining}]"
 SAME = ("tokens", "model", "model_sha256", "map_sha256")
 
 
@@ -51,7 +53,7 @@ class Loading:
         from tqdm import tqdm
 
         wait = 0.5 if sys.stderr.isatty() else 10  # a log wants fewer lines
-        options = {"unit": " documents", "mininterval": wait, "dynamic_ncols": True}
+        options = {"mininterval": wait, "dynamic_ncols": True, "bar_format": LINE}
         total = sum(map(most_documents, self.files))
         with tqdm(total=total, **options) as line:
             return index.add(self.read(line)) + self._parts_into(index)
@@ -70,7 +72,6 @@ class Loading:
     def read(self, line) -> Iterator[Passage]:
         """Passages of all documents, one after the other, counted on the line."""
         for document in read_documents(self.files, self.skipped):
-            line.update()
             if kind_of(Path(document.source)) in TEXTS:  # one file keeps one id
                 name = self.names.get(document.source, document.id)
                 document = document._replace(id=name)
@@ -78,11 +79,14 @@ class Loading:
             if place != document.source and Path(place).exists():
                 reason = f"the id {document.id!r} is in the index already, from {place}"
                 self.skipped.setdefault(Path(document.source), []).append(reason)
+                line.update()
                 continue
             found = list(cut(document, *self.pieces))
             self.seen[document.id] = len(found)
             self.passages += len(found)
-            yield from found
+            for passage in found:
+                yield passage
+                line.update(1 / len(found))
         line.total = line.n  # a table has fewer rows than lines
 
     def stale(self) -> list[str]:
