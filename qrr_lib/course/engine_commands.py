@@ -77,7 +77,8 @@ def search(args) -> None:
     for hit in hits:
         _print_hit(hit, matches.get(hit.id, []))
     if not hits:
-        say("nothing was found")
+        asked = f" with {' and '.join(args.where or [])} (--json shows fields)"
+        say("nothing was found" + (asked if where else ""))
 
 
 def delete(args) -> int:

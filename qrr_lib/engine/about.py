@@ -86,6 +86,7 @@ def check_same(place, about: dict, here: dict) -> None:
         if about[name] != value:
             raise ValueError(
                 f"the index at {place} belongs to another {name.split('_')[0]} ({name} "
-                f"{about[name][:12]}, here {value[:12]}): its states cannot be "
-                "compared; open it with that one, or index again"
+                f"{about[name][:20]}, here {value[:20]}): its states cannot be "
+                "compared; open it with that one (QRR_MODEL names a model), or index "
+                "again"
             )
