@@ -533,6 +533,23 @@ def test_an_index_is_opened_again(index, embedder):
         assert scores(again, QUERIES) == wanted
 
 
+def test_an_index_knows_its_own_model(index, place, embedder, monkeypatch):
+    """Whatever QRR_MODEL says; one that is none of the course's must be given."""
+    index.close()
+    with pytest.raises(ValueError, match="was made with the model 'toy'.*embedder"):
+        Index.open(place)
+    asked = []
+
+    def make(name, cache):
+        asked.append(name)
+        return embedder
+
+    monkeypatch.setattr("qrr_lib.engine.about.EMBEDDING_MODELS", [embedder.name])
+    monkeypatch.setattr("qrr_lib.engine.about.TextEmbedder", make)
+    with Index.open(place) as again:
+        assert asked == [embedder.name] and len(again) == 60
+
+
 def test_another_model_or_map_is_refused(index, place, embedder):
     index.close()
     other = ToyTokens()

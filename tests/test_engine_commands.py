@@ -42,7 +42,8 @@ def run(tmp_path, monkeypatch, capsys, embedder):
     """Function: words of a command → (exit code, stdout, stderr), in a folder of its
     own with the documents in "docs".
     """
-    monkeypatch.setattr(qrr_lib, "TextEmbedder", lambda **_: embedder, raising=False)
+    for place in ("qrr_lib.TextEmbedder", "qrr_lib.engine.about.TextEmbedder"):
+        monkeypatch.setattr(place, lambda *_, **__: embedder, raising=False)
     monkeypatch.chdir(tmp_path)
     for name, text in TEXTS.items():
         write(Path("docs") / name, text)

@@ -143,7 +143,7 @@ def _queries_beside(qrels: Path) -> Path:
 
 
 def _opened(place: str):
-    return engine.Index.open(place, qrr_lib.TextEmbedder(cache=False))
+    return engine.Index.open(place)
 
 
 def _opened_or_made(place: str, tokens: str | None, precision: str):
