@@ -53,7 +53,7 @@ class Index(Finder):
 
     @classmethod
     def open(cls, place, embedder=None, scorer: Scorer | None = None) -> Self:
-        """Open an index. Without an embedder it gets that of the model with which it was
+        """Open an index. Without an embedder it gets one of the model with which it was
         made; `scorer` is only needed if its angle source could not be kept.
 
         An index made in int8 is asked and filled in int8, which is said.
