@@ -42,7 +42,8 @@ def run(tmp_path, monkeypatch, capsys, embedder):
     """Function: words of a command → (exit code, stdout, stderr), in a folder of its
     own with the documents in "docs".
     """
-    monkeypatch.setattr(qrr_lib, "TextEmbedder", lambda **_: embedder, raising=False)
+    for place in ("qrr_lib.TextEmbedder", "qrr_lib.engine.about.TextEmbedder"):
+        monkeypatch.setattr(place, lambda *_, **__: embedder, raising=False)
     monkeypatch.chdir(tmp_path)
     for name, text in TEXTS.items():
         write(Path("docs") / name, text)
@@ -63,7 +64,7 @@ def write(path: Path, text: str) -> None:
 
 def held(embedder, place="my.index") -> dict[str, str]:
     with Index.open(place, embedder) as index:
-        return index.hashes()
+        return index.column("hash")
 
 
 def test_three_commands(run, embedder):
@@ -75,7 +76,7 @@ def test_three_commands(run, embedder):
     code, out, _ = run("search --index my.index -k 2", "music with a trumpet")
     assert code == 0 and out.startswith(" 1. Jazz  (deep/page.html#1)\n")
     assert "A trumpet plays the blues." in out and out.count("by cosine") == 2
-    code, out, _ = run("info my.index")
+    code, out, _ = run("info --index my.index")
     assert code == 0 and "passages     5" in out and "all-MiniLM-L6-v2" in out
 
 
@@ -94,11 +95,11 @@ def test_a_run_that_was_broken_off_is_taken_up(run, embedder, monkeypatch):
     write(Path("many.jsonl"), "\n".join(map(json.dumps, rows)))
     real, calls = Index._write, []
 
-    def breaks_off(self, block, make):
+    def breaks_off(self, block):
         calls.append(len(block))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return real(self, block, make)
+        return real(self, block)
 
     monkeypatch.setattr(Index, "_write", breaks_off)
     code, _, err = run("index many.jsonl --to my.index")
@@ -157,6 +158,15 @@ def test_one_id_from_two_places_is_said_and_a_moved_folder_is_no_conflict(run):
     assert code == 0 and "holds 5" in out
 
 
+def test_a_file_keeps_its_id_from_whichever_folder_it_is_read(run, embedder):
+    run("index docs --to my.index")
+    before = set(held(embedder))
+    write(Path("docs/deep/qubit.txt"), "Other words.")
+    assert "1 new or changed" in run("index docs/deep/qubit.txt --to my.index")[1]
+    assert "0 new or changed" in run("index docs/deep --to my.index --sync")[1]
+    assert set(held(embedder)) == before
+
+
 def test_bad_files_are_listed_at_the_end_and_the_exit_code_says_so(run):
     Path("docs/broken.pdf").write_bytes(b"%PDF-")
     write(Path("docs/rows2.csv"), "id,text\n" + "x\n" * 9)
@@ -187,7 +197,7 @@ def test_search_with_conditions_words_and_json(run):
     assert pairs["sea"] == "sea"
     assert "sea ~ sea" in run("search --index my.index --explain", "the sea")[1]
     code, out, err = run("search x --index my.index --where", "year>3000")
-    assert (code, out) == (0, "") and "nothing was found" in err
+    assert (code, out) == (0, "") and "nothing was found with year>3000" in err
 
 
 def test_a_text_cannot_steer_the_terminal(run):
@@ -212,7 +222,7 @@ def test_delete_takes_documents_and_passages(run, embedder):
     "words, said",
     [
         ("search x --index nowhere", "no index"),
-        ("info docs", "no index"),
+        ("info --index docs", "no index"),
         ("search x --index my.index --where year", "no condition"),
         ("search x --index my.index --mode trained", "--mode has no meaning"),
         ("search x --where year>1", "--where has no meaning"),
@@ -272,7 +282,7 @@ def test_the_same_commands_with_an_address(run, monkeypatch):
     Path("docs/bread.md").unlink()
     assert "1 deleted" in run(f"index docs --to {place} --sync")[1]
     assert "1 passages deleted" in run(f"delete --index {place} r1")[1]
-    assert "passages     3" in run(f"info {place}")[1]
+    assert "passages     3" in run(f"info --index {place}")[1]
 
 
 def mixed_folder(folder: Path) -> dict[str, int]:

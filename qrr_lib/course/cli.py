@@ -22,10 +22,10 @@ MARKS = {"?": {"nargs": "?"}, "+": {"nargs": "+"}, "!": {"required": True}}
 COMMANDS = {  # what a command does: its arguments, with their marks
     commands.demo: f"query? {SEARCHING}",
     commands.search: f"query {SEARCHING} --index --where --explain --json",
-    engine_commands.index: "paths+ --to! --sync --tokens --precision",
-    engine_commands.bulk: "paths+ --to! --tokens --workers --address",
+    engine_commands.index: "paths+ --to! --sync --tokens --precision "
+    "--workers --address",
     engine_commands.delete: "ids+ --index!",
-    engine_commands.info: "index",
+    engine_commands.info: "--index!",
     engine_commands.evaluate: "--index! --qrels! --queries",
     commands.check: "",
     commands.models: "name?",
@@ -39,7 +39,6 @@ SETTINGS = {  # argument: how it is read, unless it is any text
     "collection": {"default": "course"},
     "paths": {"metavar": "PATH"},
     "ids": {"metavar": "ID"},
-    "index": {"metavar": "INDEX"},
     "--mode": {"choices": list(commands.MODES), "default": commands.USUAL_MODE},
     "--alpha": {"type": float},
     "-k": {"type": int, "default": 8},
@@ -83,9 +82,10 @@ HELP = {
     "ids": "of documents, or of single passages (document#n)",
     "--qrels": "judgements in BEIR's layout: query, document, grade, tabs between",
     "--queries": "queries.jsonl (default: the one beside or above the judgements)",
-    "--workers": "default: one for each graphics card, or else for each core",
+    "--workers": "embed in so many processes, with Ray: at most one for each graphics "
+    "card, or else for each core",
     "--edge": "a new folder, for machines with NumPy, onnxruntime and tokenizers",
-    "--address": "of a running Ray cluster (default: start one here)",
+    "--address": "of a running Ray cluster, to embed on all of it",
 }
 
 

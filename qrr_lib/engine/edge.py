@@ -1,5 +1,7 @@
 """Points in a folder: Qdrant Edge, in this process (lesson 14)."""
 
+import contextlib
+import ctypes
 import shutil
 import tempfile
 from pathlib import Path
@@ -29,10 +31,10 @@ class EdgeStore(Store):
     def __init__(self, folder: Path, layout: dict | None = None):
         self.q = package("qdrant_edge")
         self.range, self.folder, self.written = self.q.RangeFloat, folder, 0
-        shard, more = self.q.EdgeShard, [self._config(layout)] if layout else []
-        self.shard = self._do(
-            shard.create if layout else shard.load, str(folder), *more
-        )
+        config = self._config(layout) if layout else None
+        shard = self.q.EdgeShard
+        opened = shard.create if layout else shard.load
+        self.shard = self._do(opened, str(folder), config)
 
     @classmethod
     def make(cls, folder: Path, layout: dict, first: Point) -> Self:
@@ -146,6 +148,8 @@ class EdgeStore(Store):
         if self._free() > ROOM + self.size():
             self._do(self.shard.optimize)
             self._do(self.shard.flush)
+            with contextlib.suppress(Exception):  # glibc keeps what a merge has freed
+                ctypes.CDLL(None).malloc_trim(0)
 
     def size(self) -> int:
         """Bytes on disk."""
