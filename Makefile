@@ -112,6 +112,7 @@ bench-tokens: $(VENV)/installed-test ## token states on public collections: qual
 	$(BIN)/python -m tools.bench.tokens
 	$(BIN)/python -m tools.bench.tokens --course
 	$(BIN)/python -m tools.bench.tokens --speed-only
+	$(BIN)/python -m tools.bench.maxsim
 
 bench-compare: $(VENV)/installed-test ## words, vectors and token states against the rivals that people would pick (needs QRR_COLLECTIONS_DIR; hours of encoding, once)
 	$(BIN)/python -m tools.bench.compare --choose
@@ -140,9 +141,9 @@ bench-precision: $(VENV)/installed-test ## the embedder in fp32, bf16 and int8: 
 	$(BIN)/python -m tools.bench.precision --speed --model all-mpnet-base-v2 --texts 300 --precisions fp32 int8
 	$(BIN)/python -m tools.bench.precision --batches
 	$(BIN)/python -m tools.bench.precision --quality cranfield --model all-mpnet-base-v2
-	$(BIN)/python -m tools.bench.precision --quality scifact --model all-MiniLM-L6-v2
-	$(BIN)/python -m tools.bench.precision --quality course --model all-MiniLM-L6-v2
-	$(BIN)/python -m tools.bench.precision --quality course --model all-MiniLM-L6-v2 --precision bf16
+	$(BIN)/python -m tools.bench.precision --quality cranfield --model all-MiniLM-L6-v2
+	$(BIN)/python -m tools.bench.precision --quality cranfield --model all-MiniLM-L6-v2 --precision bf16
+	$(BIN)/python -m tools.bench.precision --quality course --model all-mpnet-base-v2 --precision bf16
 	$(BIN)/python -m tools.bench.precision --quality course --model all-mpnet-base-v2
 
 bench-startup: $(VENV)/installed-test ## how long commands take to their first answer

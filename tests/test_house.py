@@ -52,7 +52,7 @@ SIZES = {
     "the spine (embed, encode, rank)": 3853,
     "the whole library": 10280,
     "tests": 16938,
-    "tools": 10728,
+    "tools": 10875,
     "longest file of the library, docstrings counted": 241,
     "longest function of the library": 39,
     "functions over 40 lines": 0,
