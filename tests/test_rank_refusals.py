@@ -80,6 +80,9 @@ REFUSALS = {
     # scorers and weights
     "NaN": (lambda _: Scorer(HEAD).encode(ROWS * np.nan), "NaN"),
     "similarity": (lambda _: Scorer(HEAD, "cosine"), "unknown similarity 'cosine'"),
+    "no angles": (lambda _: Scorer(None), "take a head or a QubitMap .* not None"),
+    "class as angles": (lambda _: Scorer(QubitMap), "take a head .* not <class"),
+    "circuit of 4": (lambda _: Scorer(HEAD, circuit=4), r"Circuit\(n_qubits=…\) as"),
     "backend": (lambda _: Scorer(HEAD, backend="cirq"), "unknown backend 'cirq'"),
     "per": (lambda _: Scorer(HEAD, per="word"), "choose one of text, token"),
     "interaction": (lambda _: tokens(HEAD, interaction="min"), "one of max, mean"),

@@ -56,6 +56,8 @@ class Scorer:
         idf: bool = True,
         **options,
     ):
+        if isinstance(angles, type) or not callable(angles):
+            raise ValueError(f"take a head or a QubitMap as angles, not {angles!r}")
         if similarity is not None:
             options["similarity"] = similarity
         self.codec = CODECS[one_of("per", per, CODECS)](angles, **options)
