@@ -107,7 +107,7 @@ class Circuit:
 
 
 def checked_circuit(circuit) -> Circuit:
-    """The circuit; ValueError for what is none."""
-    if not isinstance(circuit, Circuit):
+    """The circuit, or one qubit's for None; ValueError for anything else."""
+    if not isinstance(circuit := circuit or Circuit(), Circuit):
         raise ValueError(f"take Circuit(n_qubits=…) as the circuit, not {circuit!r}")
     return circuit

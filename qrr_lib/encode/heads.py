@@ -39,7 +39,7 @@ class QubitAnglePredictor(AngleSource):
         super().__init__()
         self.embedding_dim = whole_number("embedding_dim", embedding_dim)
         self.hidden_dim = whole_number("hidden_dim", hidden_dim)
-        self.circuit = checked_circuit(circuit or Circuit())
+        self.circuit = checked_circuit(circuit)
         n_angles = math.prod(self.circuit.angle_shape)
         self.layers = nn.Sequential(
             nn.Linear(self.embedding_dim, self.hidden_dim),

@@ -49,8 +49,7 @@ class TextCodec:
     ):
         self.angles, self.backend = angles, one_of("backend", backend, BACKENDS)
         self.similarity = similarity_named(similarity)
-        known = circuit or getattr(angles, "circuit", None)
-        self.circuit = checked_circuit(known or Circuit())
+        self.circuit = checked_circuit(circuit or getattr(angles, "circuit", None))
 
     @torch.no_grad()
     def rows(self, vectors: np.ndarray) -> torch.Tensor:
