@@ -207,10 +207,10 @@ def test_a_second_run_writes_only_what_changed(index):
     changed = [
         p._replace(text="lemon lemon") if p.id == "d7" else p for p in passages(70)
     ]
-    before = index.hashes()
+    before = index.column("hash")
     assert index.add(changed) == 11
     assert len(index) == 70 == len(index.ids())
-    after = index.hashes()
+    after = index.column("hash")
     assert [key for key in before if before[key] != after[key]] == ["d7"]
     assert index.search("lemon")[0].text == "lemon lemon"
 
@@ -226,7 +226,7 @@ def test_what_is_merged_on_the_way_is_the_same_index(
         monkeypatch.setattr("qrr_lib.engine.edge.PIECE", piece)
         with Index.create(tmp_path / f"{piece}", embedder, scorer) as index:
             index.add(passages())
-            found.append((scores(index, QUERIES, k=60), index.hashes()))
+            found.append((scores(index, QUERIES, k=60), index.column("hash")))
     assert found[0] == found[1] and len(merged) == 1 + 4
 
 
@@ -389,7 +389,11 @@ def test_hits_show_themselves_as_a_table(index):
 
 def test_an_empty_index_finds_nothing(place, embedder, scorer):
     with Index.create(place, embedder, scorer) as index:
-        assert index.search("qubit") == [] and len(index) == 0 and index.hashes() == {}
+        assert (
+            index.search("qubit") == []
+            and len(index) == 0
+            and index.column("hash") == {}
+        )
         assert index.candidates(QUERIES).rows.shape == (3, 0)
         index.add(passages(3))
         assert len(index.search("qubit")) == 3
@@ -527,6 +531,23 @@ def test_an_index_is_opened_again(index, embedder):
     with Index.open(index.place, embedder) as again:
         assert again.info() | {"bytes": 0} == about | {"bytes": 0}
         assert scores(again, QUERIES) == wanted
+
+
+def test_an_index_knows_its_own_model(index, place, embedder, monkeypatch):
+    """Whatever QRR_MODEL says; one that is none of the course's must be given."""
+    index.close()
+    with pytest.raises(ValueError, match="was made with the model 'toy'.*embedder"):
+        Index.open(place)
+    asked = []
+
+    def make(name, cache):
+        asked.append(name)
+        return embedder
+
+    monkeypatch.setattr("qrr_lib.engine.about.EMBEDDING_MODELS", [embedder.name])
+    monkeypatch.setattr("qrr_lib.engine.about.TextEmbedder", make)
+    with Index.open(place) as again:
+        assert asked == [embedder.name] and len(again) == 60
 
 
 def test_another_model_or_map_is_refused(index, place, embedder):

@@ -42,7 +42,8 @@ def run(tmp_path, monkeypatch, capsys, embedder):
     """Function: words of a command → (exit code, stdout, stderr), in a folder of its
     own with the documents in "docs".
     """
-    monkeypatch.setattr(qrr_lib, "TextEmbedder", lambda **_: embedder, raising=False)
+    for place in ("qrr_lib.TextEmbedder", "qrr_lib.engine.about.TextEmbedder"):
+        monkeypatch.setattr(place, lambda *_, **__: embedder, raising=False)
     monkeypatch.chdir(tmp_path)
     for name, text in TEXTS.items():
         write(Path("docs") / name, text)
@@ -63,7 +64,7 @@ def write(path: Path, text: str) -> None:
 
 def held(embedder, place="my.index") -> dict[str, str]:
     with Index.open(place, embedder) as index:
-        return index.hashes()
+        return index.column("hash")
 
 
 def test_three_commands(run, embedder):
@@ -94,11 +95,11 @@ def test_a_run_that_was_broken_off_is_taken_up(run, embedder, monkeypatch):
     write(Path("many.jsonl"), "\n".join(map(json.dumps, rows)))
     real, calls = Index._write, []
 
-    def breaks_off(self, block, make):
+    def breaks_off(self, block):
         calls.append(len(block))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return real(self, block, make)
+        return real(self, block)
 
     monkeypatch.setattr(Index, "_write", breaks_off)
     code, _, err = run("index many.jsonl --to my.index")

@@ -253,7 +253,7 @@ def asked(folder: Path) -> dict:
 
 def held(folder: Path) -> dict[str, str]:
     with Index.open(folder / "my.index", engine_victim.light()) as index:
-        return index.hashes()
+        return index.column("hash")
 
 
 def test_a_kill_while_an_index_is_made(victims, scorer, tmp_path):
@@ -300,18 +300,18 @@ def test_no_room_is_said_before_anything_is_written(made, tmp_path, monkeypatch)
     shutil.copytree(made, folder)
     usage = namedtuple("usage", "total used free")
     with Index.open(folder, ToyTokens()) as index:
-        there = index.hashes()
+        there = index.column("hash")
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1, 1, 10**6))
         with pytest.raises(EngineError, match="make room, then run it again"):
             index.add(after())
-        assert index.hashes() == there and index.search("jazz")
+        assert index.column("hash") == there and index.search("jazz")
         with pytest.raises(EngineError, match="make room"):
             Index.create(
                 tmp_path / "other", ToyTokens(), Scorer(toy_map(), per="token")
             )
         monkeypatch.undo()
         index.add(after())
-        assert index.hashes() == wanted_of("index")
+        assert index.column("hash") == wanted_of("index")
     with pytest.raises(FileNotFoundError):
         Index.open(tmp_path / "other", ToyTokens())
 
@@ -388,7 +388,9 @@ def test_a_server_that_restarts_in_mid_write_loses_nothing(server, scorer):
         server.fault = restart
         assert index.add(before()[:600]) == 600
         assert len(calls) >= 30
-        assert index.hashes() == {p.id: payload_of(p)["hash"] for p in before()[:600]}
+        assert index.column("hash") == {
+            p.id: payload_of(p)["hash"] for p in before()[:600]
+        }
         later[0].stop()
 
 
@@ -405,9 +407,9 @@ def test_a_server_that_dies_in_mid_write_keeps_what_was_acknowledged(server, sco
             index.add(engine_victim.told(before(), told.append))
         server.fault = lambda path: None
         assert 0 < told[-1] < len(before())
-        assert {p.id for p in before()[: told[-1]]} <= index.hashes().keys()
+        assert {p.id for p in before()[: told[-1]]} <= index.column("hash").keys()
         index.add(before())
-        assert index.hashes() == {p.id: payload_of(p)["hash"] for p in before()}
+        assert index.column("hash") == {p.id: payload_of(p)["hash"] for p in before()}
 
 
 def test_a_key_that_is_refused_is_said_at_once(server, scorer):

@@ -101,12 +101,12 @@ REFUSALS = {
     "no weights": (lambda _: FOUND.mix({}), "add up to 1"),
     "no such signal": (
         lambda _: FOUND.mix({"cosine": 0.5, "words": 0.5}),
-        "no signal 'words'; there is cosine",
+        "unknown signal 'words'; choose one of cosine",
     ),
     # FAISS
     "unknown index": (lambda _: FaissRetriever("annoy"), "choose one of flat, ivf"),
     "empty index": (lambda _: FaissRetriever().search(ROWS, 1), "index is empty"),
-    "nothing to save": (lambda _: FaissRetriever().save("x"), "nothing to save"),
+    "nothing to save": (lambda _: FaissRetriever().save("x"), "index is empty"),
     "flat has no nprobe": (put(FaissRetriever(), "nprobe", 4), "always exact"),
     "hnsw has no nprobe": (put(FaissRetriever("hnsw"), "nprobe", 4), "set .ef_search"),
     "ivf has no ef": (lambda _: FaissRetriever("ivf").ef_search, "set .nprobe"),

@@ -22,8 +22,8 @@ MARKS = {"?": {"nargs": "?"}, "+": {"nargs": "+"}, "!": {"required": True}}
 COMMANDS = {  # what a command does: its arguments, with their marks
     commands.demo: f"query? {SEARCHING}",
     commands.search: f"query {SEARCHING} --index --where --explain --json",
-    engine_commands.index: "paths+ --to! --sync --tokens --precision",
-    engine_commands.bulk: "paths+ --to! --tokens --workers --address",
+    engine_commands.index: "paths+ --to! --sync --tokens --precision "
+    "--workers --address",
     engine_commands.delete: "ids+ --index!",
     engine_commands.info: "--index!",
     engine_commands.evaluate: "--index! --qrels! --queries",
@@ -82,9 +82,10 @@ HELP = {
     "ids": "of documents, or of single passages (document#n)",
     "--qrels": "judgements in BEIR's layout: query, document, grade, tabs between",
     "--queries": "queries.jsonl (default: the one beside or above the judgements)",
-    "--workers": "default: one for each graphics card, or else for each core",
+    "--workers": "embed in so many processes, with Ray: at most one for each graphics "
+    "card, or else for each core",
     "--edge": "a new folder, for machines with NumPy, onnxruntime and tokenizers",
-    "--address": "of a running Ray cluster (default: start one here)",
+    "--address": "of a running Ray cluster, to embed on all of it",
 }
 
 

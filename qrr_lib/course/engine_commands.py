@@ -34,13 +34,13 @@ def index(args) -> int:
 
     with _opened_or_made(args.to, args.tokens, args.precision) as target:
         loading = Loading(target, files)
-        written = loading.into(target)
-        gone = loading.stale() + (loading.vanished(args.paths) if args.sync else [])
-        deleted = target.delete(gone)
-        same, held = loading.passages - written, len(target)
+        written = loading.into(target, _pool(args, target.embedder))
+        deleted = target.delete(loading.gone(args.paths if args.sync else []))
+        passages, held = sum(loading.seen.values()), len(target)
     print(
-        f"{len(loading.seen)} documents, {loading.passages} passages: {written} new or "
-        f"changed, {same} unchanged, {deleted} deleted; {args.to} holds {held}"
+        f"{len(loading.seen)} documents, {passages} passages: {written} new or "
+        f"changed, {passages - written} unchanged, {deleted} deleted; {args.to} holds "
+        f"{held}"
     )
     _say_skipped(loading.skipped)
     if not (loading.seen or loading.skipped or deleted):
@@ -48,24 +48,15 @@ def index(args) -> int:
     return PARTLY if loading.skipped else 0
 
 
-def bulk(args) -> int:
-    """embed files on many processors with Ray, for a server's index or into a folder of
-    Parquet files that `qrr index` takes in (lesson 14)
+def _pool(args, embedder):
+    """Processes that embed, if any are asked for; they have no settings of this
+    shell.
     """
-    files, _ = find_files(args.paths)
-    name = qrr_lib.default_model()  # workers have no settings of this shell
-    embedder = functools.partial(qrr_lib.TextEmbedder, name, cache=False)
-    settings = {"workers": args.workers, "address": args.address}
-    settings["tokens"] = args.tokens or "states"
-    done = engine.load_in_bulk(files, args.to, embedder, **settings)
-    passages = sum(done["seen"].values())
-    print(
-        f"{len(done['seen'])} documents, {passages} passages: {done['written']} new or "
-        f"changed, {passages - done['written']} there already, {done['deleted']} "
-        f"deleted; in {args.to}"
-    )
-    _say_skipped(done["skipped"])
-    return PARTLY if done["skipped"] else 0
+    if not (args.workers or args.address):
+        return None
+    settings = {"cache": False, "precision": embedder.precision}
+    make = functools.partial(qrr_lib.TextEmbedder, embedder.name, **settings)
+    return engine.RayPool(make, args.workers, args.address)
 
 
 def search(args) -> None:
@@ -152,7 +143,7 @@ def _queries_beside(qrels: Path) -> Path:
 
 
 def _opened(place: str):
-    return engine.Index.open(place, qrr_lib.TextEmbedder(cache=False))
+    return engine.Index.open(place)
 
 
 def _opened_or_made(place: str, tokens: str | None, precision: str):

@@ -3,8 +3,8 @@
 
 passage: what is kept, and conditions · tokens: how token states are kept · stores,
 edge, client, places: Qdrant in this process or on a server · finder: candidates, hits ·
-about, index: all of it · readers, formats, passages: files in · parts, bulk: many files
-at once (extra `[cluster]`)
+about, index: all of it · readers, formats, passages: files in · cluster: on many
+processors (extra `[cluster]`)
 """
 
 from qrr_lib.lazy import lazy_names
@@ -13,7 +13,7 @@ HOMES = {
     "index": "Index",
     "finder": "Hit Hits",
     "passage": "Passage condition",
-    "bulk": "load_in_bulk",
+    "cluster": "RayPool",
     "stores": "EngineError",
 }
 __getattr__, __dir__, __all__ = lazy_names(__name__, HOMES)

@@ -7,14 +7,15 @@ import tempfile
 import uuid
 from pathlib import Path
 
+from qrr_lib.embed.embedder import TextEmbedder
+from qrr_lib.embed.models import EMBEDDING_MODELS
 from qrr_lib.encode.angles import load_source, save_source
-from qrr_lib.engine.passage import Point
+from qrr_lib.engine.tokens import tokens_named
 from qrr_lib.files import say
 from qrr_lib.rank.scorer import Scorer
 
 FORMAT = 3
 ABOUT = str(uuid.UUID(int=1))
-SCORER = ("similarity", "interaction", "idf")
 
 
 def new_about(tokens: str, kind) -> dict:
@@ -22,9 +23,9 @@ def new_about(tokens: str, kind) -> dict:
     again, its map as a safetensors file in base64.
     """
     scorer = kind.scorer
-    kept = scorer.codec.similarity.name, scorer.interaction, scorer.idf
     about = {"format": FORMAT, "tokens": tokens, **kind.belongs_to()}
-    about |= dict(zip(SCORER, kept))
+    about["similarity"] = scorer.codec.similarity.name
+    about |= {"interaction": scorer.interaction, "idf": scorer.idf}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "map.safetensors"
         try:
@@ -42,12 +43,8 @@ def kept_scorer(about: dict) -> Scorer | None:
         path = Path(folder) / "map.safetensors"
         path.write_bytes(base64.b64decode(about["map"]))
         angles = load_source(path)[0]
-    return Scorer(angles, per="token", **{name: about[name] for name in SCORER})
-
-
-def about_point(about: dict) -> Point:
-    """The point that keeps it."""
-    return Point(ABOUT, {}, {"about": about})
+    kept = {name: about[name] for name in ("similarity", "interaction", "idf")}
+    return Scorer(angles, per="token", **kept)
 
 
 def read_about(place, store) -> dict:
@@ -62,18 +59,34 @@ def read_about(place, store) -> dict:
     return about
 
 
+def kept_kind(place, about: dict, embedder=None, scorer: Scorer | None = None):
+    """How an index keeps tokens (`qrr_lib.engine.tokens`), with its scorer; ValueError
+    if it belongs to another model or map. Without an embedder, with that of its model.
+    """
+    if embedder is None:
+        if about["model"] not in EMBEDDING_MODELS:
+            raise ValueError(
+                f"the index at {place} was made with the model {about['model']!r}: "
+                "open it in Python, with an embedder of that model"
+            )
+        embedder = TextEmbedder(about["model"], cache=False)
+    check_same(place, about, {"model": embedder.name})
+    embedder = as_made(about, embedder)
+    kind = tokens_named(about["tokens"], embedder, scorer or kept_scorer(about))
+    check_same(place, about, kind.belongs_to())
+    return kind
+
+
 def as_made(about: dict, embedder):
     """The embedder in the precision in which an index was made: int8 is not mixed with
     the others, which hardly differ.
     """
-    made = about["model_sha256"].startswith("int8-")
-    if made == (getattr(embedder, "precision", None) == "int8"):
+    int8 = about["model_sha256"].startswith("int8-")
+    if int8 == (getattr(embedder, "precision", None) == "int8"):
         return embedder
-    if made:
-        say("this index was made in int8: so are the vectors of what comes now")
-    else:
-        say("this index was not made in int8: going on in fp32")
-    return embedder.with_precision("int8" if made else "fp32")
+    precision = "int8" if int8 else "fp32"
+    say(f"this index was {'' if int8 else 'not '}made in int8: going on in {precision}")
+    return embedder.with_precision(precision)
 
 
 def check_same(place, about: dict, here: dict) -> None:

@@ -31,10 +31,10 @@ class EdgeStore(Store):
     def __init__(self, folder: Path, layout: dict | None = None):
         self.q = package("qdrant_edge")
         self.range, self.folder, self.written = self.q.RangeFloat, folder, 0
-        shard, more = self.q.EdgeShard, [self._config(layout)] if layout else []
-        self.shard = self._do(
-            shard.create if layout else shard.load, str(folder), *more
-        )
+        config = self._config(layout) if layout else None
+        shard = self.q.EdgeShard
+        opened = shard.create if layout else shard.load
+        self.shard = self._do(opened, str(folder), config)
 
     @classmethod
     def make(cls, folder: Path, layout: dict, first: Point) -> Self:

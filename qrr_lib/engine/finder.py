@@ -1,7 +1,7 @@
 """Find passages for a query and score them by every signal (lesson 14)."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from qrr_lib.checks import checked_queries, listed, whole_number
 from qrr_lib.engine.about import ABOUT
 from qrr_lib.engine.passage import (
+    Passage,
     Point,
     check_condition,
     is_number,
@@ -22,7 +23,6 @@ from qrr_lib.rank.states import States, offsets_of
 from qrr_lib.rank.words import word_numbers, words_signal
 
 COUNTED = 50_000  # passages whose word pieces are counted: enough for a fair sample
-SHOWN = ["id", "title", "text", "source", "fields"]
 
 
 class Hit(NamedTuple):
@@ -74,9 +74,15 @@ class Finder:
         most = max(whole_number("k", k), whole_number("candidates", candidates))
         found = self.candidates({"": query}, most, where)
         best = list(found.lines(self.weights, k))
-        points = self.store.retrieve([point_id(key) for key, *_ in best], SHOWN)
-        shown = {point.payload.pop("id"): point.payload for point in points}
-        return Hits(Hit(*line, **shown[line[0]]) for line in best)
+        shown = self.texts(key for key, *_ in best)
+        # a hit ends as a passage does, from its title on
+        return Hits(Hit(*line, *shown[line[0]][1:]) for line in best)
+
+    def texts(self, ids: Iterable[str]) -> dict[str, Passage]:
+        """{id: passage} of those that are there."""
+        keys = [point_id(key) for key in listed("ids", ids)]
+        found = self.store.retrieve(keys, list(Passage._fields))
+        return {p.payload["id"]: Passage(**p.payload) for p in found}
 
     def candidates(
         self, queries: Mapping[str, str], k: int = 100, where: list | None = None

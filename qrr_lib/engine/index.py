@@ -2,20 +2,11 @@
 (lesson 14).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from typing import Self
 
 from qrr_lib.checks import checked_queries, listed
-from qrr_lib.embed.collection import Document
-from qrr_lib.engine.about import (
-    ABOUT,
-    about_point,
-    as_made,
-    check_same,
-    kept_scorer,
-    new_about,
-    read_about,
-)
+from qrr_lib.engine.about import ABOUT, kept_kind, new_about, read_about
 from qrr_lib.engine.finder import Finder
 from qrr_lib.engine.passage import Passage, Point, blocks_of, payload_of, point_id
 from qrr_lib.engine.places import open_store
@@ -57,11 +48,13 @@ class Index(Finder):
         kind = tokens_named(tokens, embedder, scorer)
         about = new_about(tokens, kind)
         layout = {"dense": embedder.dim, "tokens": kind.width}
-        return cls(place, open_store(place, layout, about_point(about)), kind, about)
+        first = Point(ABOUT, {}, {"about": about})
+        return cls(place, open_store(place, layout, first), kind, about)
 
     @classmethod
-    def open(cls, place, embedder, scorer: Scorer | None = None) -> Self:
-        """Open an index; `scorer` is only needed if its angle source could not be kept.
+    def open(cls, place, embedder=None, scorer: Scorer | None = None) -> Self:
+        """Open an index. Without an embedder it gets one of the model with which it was
+        made; `scorer` is only needed if its angle source could not be kept.
 
         An index made in int8 is asked and filled in int8, which is said.
         FileNotFoundError if there is none, ValueError if it belongs to another model or
@@ -70,10 +63,7 @@ class Index(Finder):
         store = open_store(place)
         try:
             about = read_about(place, store)
-            check_same(place, about, {"model": embedder.name})
-            embedder = as_made(about, embedder)
-            kind = tokens_named(about["tokens"], embedder, scorer or kept_scorer(about))
-            check_same(place, about, kind.belongs_to())
+            kind = kept_kind(place, about, embedder, scorer)
         except Exception:
             store.close()
             raise
@@ -92,29 +82,17 @@ class Index(Finder):
     def __len__(self) -> int:
         return self.store.count() - 1
 
-    def hashes(self) -> dict[str, str]:
-        """{id: hash of the passage's content} of everything in the index."""
-        return self._column("hash")
+    def ids(self) -> list[str]:
+        """The ids of all passages."""
+        return list(self.column("id"))
 
-    def sources(self) -> dict[str, str]:
-        """{id: where the passage comes from} of everything in the index."""
-        return self._column("source")
-
-    def _column(self, name: str) -> dict[str, str]:
+    def column(self, name: str) -> dict[str, str]:
+        """{id: one thing that is kept} of all passages: "source", "title", "text", or
+        the "hash" of its content.
+        """
         pages = self.store.scroll(["id", name])
         points = (point for page in pages for point in page if point.id != ABOUT)
         return {point.payload["id"]: point.payload[name] for point in points}
-
-    def texts(self, ids: Iterable[str]) -> dict[str, Document]:
-        """{id: title and text} of these passages, those that are there."""
-        points = self.store.retrieve(
-            list(map(point_id, listed("ids", ids))), ["id", "title", "text"]
-        )
-        return {p.payload.pop("id"): Document(**p.payload) for p in points}
-
-    def ids(self) -> list[str]:
-        """The ids of all passages."""
-        return list(self.hashes())
 
     def info(self) -> dict:
         """What the index is, how many passages it holds, and bytes on disk (None for a
@@ -127,44 +105,42 @@ class Index(Finder):
             "bytes": self.store.size(),
         } | shown
 
-    def add(self, passages: Iterable[Passage]) -> int:
+    def add(self, passages: Iterable[Passage], pool=None) -> int:
         """Embed and store passages, block by block; those that are there unchanged are
         passed over, changed ones replaced. Returns how many were written.
 
-        A block is on disk when the next one begins. ValueError for a bad passage or an
-        id that comes twice: blocks before it are kept.
+        A `RayPool` embeds on many processors. Without one, a block is on disk when the
+        next one begins. ValueError for a bad passage or an id that comes twice: blocks
+        before it are kept.
         """
-        written = 0
+        blocks = self._changed(passages)
+        done = pool.write(self, blocks) if pool else map(self._write, blocks)
+        if written := sum(done):
+            self.store.optimise()
+        return written
+
+    def _changed(self, passages: Iterable[Passage]) -> Iterator[list[dict]]:
+        """Payloads of passages that are new or changed, block by block."""
         for block in blocks_of(passages, TEXTS_A_BLOCK):
-            payloads = map(payload_of, block)
-            keyed = {point_id(one["id"]): one for one in payloads}
-            written += self._write(keyed, self.kind.points)
-        if written:
-            self.store.optimise()
-        return written
+            payloads = {point_id(one.id): payload_of(one) for one in block}
+            there = self.store.retrieve([*payloads], ["hash"])
+            kept = {point.id: point.payload["hash"] for point in there}
+            new = [one for key, one in payloads.items() if kept.get(key) != one["hash"]]
+            if new:
+                yield new
 
-    def add_points(self, points: Iterable[Point]) -> int:
-        """Store points that were made elsewhere by this index' model and map
-        (`qrr_lib.engine.parts`), as `add` does passages.
+    def _write(self, payloads: list[dict]) -> int:
+        return self.put(self.kind.points(payloads))
+
+    def put(self, points: list[Point]) -> int:
+        """Store points of this index' model and map, in place of those with the same
+        ids; returns how many.
         """
-        made = {point.payload["id"]: point for point in points}
-        payloads = {point.id: point.payload for point in made.values()}
-        written = self._write(payloads, lambda new: [made[one["id"]] for one in new])
-        if written:
-            self.store.optimise()
-        return written
-
-    def _write(self, payloads: dict[str, dict], make: Callable) -> int:
-        """Make and store the points of payloads that are new or changed: how many."""
-        old = {p.id: p for p in self.store.retrieve([*payloads], ["hash"], ["pieces"])}
-        kept = {key: point.payload["hash"] for key, point in old.items()}
-        new = [one for key, one in payloads.items() if kept.get(key) != one["hash"]]
-        if new:
-            points = make(new)
-            self.store.upsert(points)
-            self.count([old[p.id] for p in points if p.id in old], -1)
-            self.count(points)
-        return len(new)
+        old = self.store.retrieve([point.id for point in points], [], ["pieces"])
+        self.store.upsert(points)
+        self.count(old, -1)
+        self.count(points)
+        return len(points)
 
     def delete(self, ids: Iterable[str]) -> int:
         """Take passages out; returns how many were there."""

@@ -3,7 +3,7 @@ with some overlap (lesson 14).
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from qrr_lib.engine.passage import Passage
 
@@ -64,14 +64,6 @@ def split_id(passage_id: str) -> tuple[str, int]:
     """(document id, n) of "document id#n"; n is 1 for an id of another form."""
     document, mark, number = passage_id.rpartition("#")
     return (document, int(number)) if number.isdecimal() and mark else (passage_id, 1)
-
-
-def stale(ids: Iterable[str], seen: Mapping[str, int]) -> list[str]:
-    """Ids of passages that documents have no more: they are shorter. `seen` are
-    {document id: how many passages it has}.
-    """
-    found = ((key, *split_id(key)) for key in ids)
-    return [key for key, document, n in found if n > seen.get(document, n)]
 
 
 def _sentences(text: str, count: Count, room: int) -> list[tuple[int, int, int]]:

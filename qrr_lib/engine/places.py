@@ -33,19 +33,18 @@ def open_store(place, layout: dict | None = None, first: Point | None = None) ->
         return _on_server(place, layout, first)
     folder = path_of(place)
     there = set(os.listdir(folder)) if folder.is_dir() else set()
+    if LOCAL in there:
+        return _on_server(place, layout, first)
+    _check(place, SHARD in there, layout)
     if SHARD in there:
-        _check(place, True, layout)
         return EdgeStore(folder)
-    if LOCAL not in there:
-        _check(place, False, layout)
-        if there or folder.is_file():
-            raise ValueError(
-                f"{folder} is a file or holds other files: an index wants a folder of "
-                "its own"
-            )
-        if _has_edge():
-            return EdgeStore.make(folder, layout, first)
-    return _on_server(place, layout, first)
+    if there or folder.is_file():
+        raise ValueError(
+            f"{folder} is a file or holds other files: an index wants a folder of its "
+            "own"
+        )
+    made = EdgeStore.make if _has_edge() else _on_server
+    return made(folder, layout, first)
 
 
 def _on_server(place, layout: dict | None, first: Point | None) -> Store:

@@ -4,7 +4,6 @@ the extra `[engine]`).
 What can't be read is skipped and said, with its reason. No encoding is guessed.
 """
 
-import json
 import os
 import stat
 from collections import Counter
@@ -14,7 +13,7 @@ from pathlib import Path
 from qrr_lib.checks import listed
 from qrr_lib.embed.rows import MOST_BYTES, TABLES, Rows, fields_of, kind_of, opened
 from qrr_lib.engine.formats import TEXTS
-from qrr_lib.engine.passage import Passage
+from qrr_lib.engine.passage import Passage, payload_of
 from qrr_lib.files import path_of
 
 
@@ -137,6 +136,5 @@ def _document(row, path: Path) -> Passage:
     if not (title + text).strip():
         raise ValueError(f"the fields 'title' and 'text' of {key!r} are empty")
     kept = {k: v for k, v in row.items() if v not in (None, "", [], {}) and v == v}
-    fields = json.loads(json.dumps(kept, allow_nan=False, default=str))
-    json.dumps([key, title, text, fields], ensure_ascii=False).encode()  # Unicode?
-    return Passage(key, title, text, path.as_posix(), fields)
+    document = Passage(key, title, text, path.as_posix(), kept)
+    return document._replace(fields=payload_of(document)["fields"])

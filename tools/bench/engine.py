@@ -40,11 +40,8 @@ import torch
 from qrr_lib import Scorer, TextEmbedder, load_collection
 from qrr_lib.embed.embedder import EncodedText
 from qrr_lib.encode.qubit_map import QubitMap
-from qrr_lib.engine import Index, Passage
-from qrr_lib.engine import bulk as engine_bulk
-from qrr_lib.engine.parts import read_part
+from qrr_lib.engine import Index, Passage, RayPool
 from qrr_lib.engine.passage import point_id
-from qrr_lib.engine.readers import find_files
 from qrr_lib.files import say
 from tools.bench import engine_tokens, write_results
 from tools.bench.engine_tokens import summary, timed
@@ -145,44 +142,46 @@ def indexing(collection, embedder, folder: Path) -> dict:
 
 
 def bulk(collection, embedder, folder: Path) -> dict:
-    """Passages a second (wall) into Parquet files: one process with all cores, and Ray
-    with one worker and two, each with one core; from the first file on, so that nothing
-    of starting Ray and loading the model counts.
+    """Passages a second (wall) into a folder: one process with all cores, and Ray with
+    one worker and two, each with one core; from the first block on, so that nothing of
+    starting Ray and loading the model counts.
     """
-    docs, groups = folder / "docs.jsonl", engine_bulk.DOCUMENTS
-    folder.mkdir()
-    rows = [{"id": key, **doc._asdict()} for key, doc in collection.docs.items()]
-    docs.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    files, _ = find_files([docs])
+    docs, on_ray = collection.docs, {}
     make = functools.partial(TextEmbedder, MODEL, cache=False)
-    settings, on_ray = {"one process": None, "1 worker": 1, "2 workers": 2}, {}
-    engine_bulk.DOCUMENTS = 20
+    settings = {"one process": None, "1 worker": 1, "2 workers": 2}
     for name, workers in settings.items():
-        own, torch_threads = folder / name, torch.get_num_threads()
+        pool = RayPool(make, workers) if workers else None
         with ExitStack() as stack:
-            if workers is None:
+            if pool is None:
+                stack.callback(torch.set_num_threads, torch.get_num_threads())
                 torch.set_num_threads(os.cpu_count())
-                stack.callback(torch.set_num_threads, torch_threads)
-                stack.enter_context(patch.object(engine_bulk, "on_ray", alone))
-            engine_bulk.load_in_bulk(files, own, make, workers=workers)
-        parts = sorted(own.glob("*.parquet"), key=lambda part: part.stat().st_mtime_ns)
-        later = sum(len(read_part(part)) for part in parts[1:])
-        spent = parts[-1].stat().st_mtime_ns - parts[0].stat().st_mtime_ns
-        on_ray[name] = round(later / (spent / 1e9), 1)
-    engine_bulk.DOCUMENTS = groups
+            small = patch("qrr_lib.engine.index.TEXTS_A_BLOCK", 20)
+            stack.enter_context(small)
+            index = stack.enter_context(Index.create(folder / name, make()))
+            stored = stack.enter_context(patch.object(index, "put", Stored(index)))
+            index.add((Passage(key, *doc) for key, doc in docs.items()), pool)
+        (first, _), *later = stored.blocks
+        spent = later[-1][0] - first
+        on_ray[name] = round(sum(count for _, count in later) / spent, 1)
     ratios = {
         "two workers / one": round(on_ray["2 workers"] / on_ray["1 worker"], 2),
         "two workers / one process": round(
             on_ray["2 workers"] / on_ray["one process"], 2
         ),
     }
-    return {"documents": len(rows), "passages a second": on_ray} | ratios
+    return {"documents": len(docs), "passages a second": on_ray} | ratios
 
 
-def alone(groups, arguments, *_) -> list[tuple]:
-    """Groups without Ray, in this process."""
-    worker = engine_bulk.Worker(*arguments)
-    return [worker.do(group) for group in groups]
+class Stored:
+    """Stands in for an index' `put`, and notes when a block was stored."""
+
+    def __init__(self, index: Index):
+        self.put, self.blocks = index.put, []
+
+    def __call__(self, points: list) -> int:
+        count = self.put(points)
+        self.blocks.append((time.perf_counter(), count))
+        return count
 
 
 def growth(collection, embedder, folder: Path, passages: int, tokens: str) -> dict:
