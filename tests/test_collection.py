@@ -190,7 +190,7 @@ REFUSALS = {
     "a list": (broken(CORPUS, "[1]"), "line 3: it is no object with fields"),
     "no id": (
         broken(CORPUS, '{"text": "x"}'),
-        "line 3: the field .id. must",
+        "line 3: there is no 'id'",
     ),
     "bytes": (broken(CORPUS, b'{"_id": "\xff"}'), "line 3: it is not UTF-8"),
     "empty id": (broken(CORPUS, '{"_id": ""}'), "line 3: the field '_id' is empty"),
