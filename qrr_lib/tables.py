@@ -1,6 +1,6 @@
 """Tables that show themselves: HTML in a notebook, aligned text elsewhere."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -18,29 +18,48 @@ class Cell(NamedTuple):
 
 
 class Table:
-    """Rows under named columns; the first cell of a row names it.
+    """A table as a notebook shows it (last line of a cell, or `display`), and as text
+    elsewhere (`print`).
 
     Parameters
     ----------
-    rows : rows of values
-        Text, numbers (floats are shown with three decimals; format them yourself for
-        others), or `Cell`.
+    rows : rows of text and numbers, or {name: the rest of its row}
+        The first cell names the row. Floats are shown with three decimals; write
+        f"{value:.1f}" for others.
     headers : str per column
     caption : str
         What the table shows, in a sentence.
+    bars : names of columns
+        Their values lie in [0, 1] and get a bar each.
     """
 
     def __init__(
-        self, rows: Iterable[Sequence], headers: Sequence[str], caption: str = ""
+        self,
+        rows: Iterable[Sequence] | Mapping[str, Sequence],
+        headers: Sequence[str],
+        caption: str = "",
+        bars: Sequence[str] = (),
     ):
         self.headers, self.caption = list(map(str, headers)), caption
-        self.rows = [[cell_of(value) for value in row] for row in rows]
-        for row in self.rows:
-            if len(row) != len(self.headers):
+        if unknown := set(bars) - set(self.headers):
+            raise ValueError(
+                f"no column {unknown.pop()!r} to draw bars in: see headers"
+            )
+        if isinstance(rows, Mapping):
+            several = (list, tuple)
+            rows = [
+                [name, *(rest if isinstance(rest, several) else [rest])]
+                for name, rest in rows.items()
+            ]
+        shown = [bar if name in bars else cell_of for name in self.headers]
+        self.rows = []
+        for row in map(list, rows):
+            if len(row) != len(shown):
                 raise ValueError(
-                    f"a row has {len(row)} cells for {len(self.headers)} headers: give "
-                    "one value for each header"
+                    f"a row has {len(row)} cells for {len(shown)} headers: give one "
+                    "value for each header"
                 )
+            self.rows.append([show(value) for show, value in zip(shown, row)])
 
     def _repr_html_(self) -> str:
         sides = [RIGHT if right else LEFT for right in self._right()]
@@ -117,57 +136,22 @@ def title(words: str, text: str = "") -> Cell:
     return Cell(words, f"<details>{head}{escape(shown)}</details>")
 
 
-def ranking_table(
-    places: Sequence[tuple[int, int, float]],
-    documents: Sequence[tuple[str, str]],
-    signals: Sequence[Mapping[str, float]],
-    caption: str = "",
-) -> Table:
-    """A ranking as a table: (rank, rank before, score), (title, text) and {signal:
-    score} of every document, best first.
+def ranking_table(ranked: Sequence, named: Callable) -> Table:
+    """Ranked documents, best first, as a table: where each stood before, what `named`
+    says of it, (title, text), its score, and its signals.
     """
-    names = list(dict.fromkeys(name for scores in signals for name in scores))
+    names = list(dict.fromkeys(name for doc in ranked for name in doc.signals))
     rows = [
         [
-            rank,
-            move(rank, before),
-            title(*document),
-            bar(score),
-            *(bar(scores.get(name)) for name in names),
+            doc.rank,
+            move(doc.rank, doc.first_rank),
+            title(*named(doc)),
+            bar(doc.score),
+            *(bar(doc.signals.get(name)) for name in names),
         ]
-        for (rank, before, score), document, scores in zip(places, documents, signals)
+        for doc in ranked
     ]
-    return Table(rows, ["rank", "move", "document", "score", *names], caption)
+    return Table(rows, ["rank", "move", "document", "score", *names])
 
 
-def table(
-    rows: Iterable[Sequence] | Mapping[str, Sequence],
-    headers: Sequence[str],
-    caption: str = "",
-    bars: Sequence[str] = (),
-) -> Table:
-    """A table as a notebook shows it (last line of a cell, or `display`), and as text
-    elsewhere (`print`).
-
-    Parameters
-    ----------
-    rows : rows of text and numbers, or {name: the rest of its row}
-        The first cell names the row. Floats are shown with three decimals; write
-        f"{value:.1f}" for others.
-    headers : str per column
-    caption : str
-        What the table shows, in a sentence.
-    bars : names of columns
-        Their values lie in [0, 1] and get a bar each.
-    """
-    if isinstance(rows, Mapping):
-        several = (list, tuple)
-        rows = [
-            [name, *(rest if isinstance(rest, several) else [rest])]
-            for name, rest in rows.items()
-        ]
-    if unknown := set(bars) - set(headers):
-        raise ValueError(f"no column {unknown.pop()!r} to draw bars in: see headers")
-    drawn = {i for i, name in enumerate(headers) if name in bars}
-    given = [[bar(v) if i in drawn else v for i, v in enumerate(row)] for row in rows]
-    return Table(given, headers, caption)
+table = Table

@@ -37,16 +37,15 @@ def head():
 
 @pytest.fixture(scope="module")
 def files(head, tmp_path_factory):
-    """An exported head, two quantised ones, and two files that are none."""
+    """An exported head, a quantised one, and two files that are none."""
     folder = tmp_path_factory.mktemp("onnx")
     whole = export_onnx(head, folder / "head.onnx")
     small = quantize_onnx(whole, folder / "small.onnx")
-    seven = quantize_onnx(whole, folder / "seven.onnx", signed=True, reduce_range=True)
     (folder / "text.onnx").write_text("not a graph", encoding="utf-8")
     model = onnx.load(whole)
     del model.metadata_props[:]
     onnx.save(model, folder / "foreign.onnx")
-    return SimpleNamespace(folder=folder, whole=whole, small=small, seven=seven)
+    return SimpleNamespace(folder=folder, whole=whole, small=small)
 
 
 def test_batches_give_the_same_angles(head):
@@ -132,9 +131,9 @@ def test_export_leaves_the_head_alone_and_is_silent(head, tmp_path, capfd, recwa
 def test_eight_bits_are_smaller_and_near(head, files):
     assert files.small.stat().st_size < 0.6 * files.whole.stat().st_size
     vectors = unit_rows(200, seed=2)
-    for source in (OnnxAngles(files.small), OnnxAngles(files.seven)):
-        error = (source(vectors) - head(vectors)).abs().mean()
-        assert source.circuit == CIRCUIT and 0 < error < 0.1, f"{error:.3f} rad"
+    source = OnnxAngles(files.small)
+    error = (source(vectors) - head(vectors)).abs().mean()
+    assert source.circuit == CIRCUIT and 0 < error < 0.1, f"{error:.3f} rad"
 
 
 def test_onnx_angles_stand_in_for_a_head(head, files):
@@ -173,7 +172,7 @@ def quantize(source):
 
 
 REFUSALS = {
-    "batch of 0": (lambda f: predict_in_batches(abs, [1.0], 0), "1 or more"),
+    "batch of 0": (lambda f: predict_in_batches(abs, [1.0], 0), "from 1 up"),
     "other shape": (lambda f: ranking_error([1, 2], [1, 2, 3], 1), "one shape"),
     "k too large": (lambda f: ranking_error([1, 2], [1, 2], 3), "between 1 and"),
     "NaN": (lambda f: ranking_error([1, 2], [1, float("nan")], 1), "NaN"),

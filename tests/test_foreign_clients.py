@@ -26,8 +26,10 @@ def service():
     """Address of a toy service that wants a token, and the order it should give."""
     modes = toy_modes()
     ranked = modes["one-state"].rank("a bad dog", DOCUMENTS)
-    origins = ("https://ours.example",)
-    with running(create_app(modes, CORPUS, token=KEY, origins=origins)) as url:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QRR_CORS_ORIGINS", "https://ours.example")
+        app = create_app(modes, CORPUS, token=KEY)
+    with running(app) as url:
         yield url, [one["corpus_id"] for one in ranked]
 
 

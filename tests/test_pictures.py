@@ -55,7 +55,7 @@ def test_a_figure_without_words_is_refused(alt):
 
 def test_outside_jupyter_the_alternative_is_printed(capsys):
     figure, axis = plots.new_figure()
-    plots.alpha_sweep(axis, {"dev": {0.0: 0.1, 1.0: 0.6}}, alt=TOLD)
+    plots.alpha_sweep(axis, {"dev": {0.0: 0.1, 1.0: 0.6}}, 0.5, alt=TOLD)
     assert TOLD in capsys.readouterr().out
     assert not plt.fignum_exists(figure.number), "closed, or it would be shown twice"
 

@@ -270,7 +270,7 @@ def test_the_extractive_pipeline_answers_from_the_corpus_with_correct_citations(
         lambda question, passages: "",
         budget=300,
     )
-    pipeline.generator = generators.Extractive(pipeline.sentence_scores, sentences=1)
+    pipeline.generator = generators.Extractive(citer, sentences=1)
     answer = pipeline.answer(question)
     assert "sc-002" in [p.doc_id for p in answer.passages]
     for sentence in answer.sentences:
@@ -378,12 +378,14 @@ def test_without_any_model_the_answer_is_extractive(monkeypatch, capsys):
     def absent(*args):
         raise ModelNotFoundError("no route")
 
-    def longest(question, sentences):
-        return [len(sentence) for sentence in sentences]
+    class Longest:
+        def rank(self, question, sentences, top_k):
+            order = sorted(range(len(sentences)), key=lambda i: -len(sentences[i]))
+            return [{"corpus_id": i} for i in order[:top_k]]
 
     monkeypatch.delenv("QRR_LLM_URL", raising=False)
     monkeypatch.setattr(small_model, "model_folder", absent)
-    generator = generators.default_generator(longest)
+    generator = generators.default_generator(Longest())
     assert generator.name == "extractive" and "word for word" in capsys.readouterr().err
     first = Passage(1, "a", "Short. This one is long enough.")
     second = Passage(2, "b", "And here is the longest one of all. No.")

@@ -22,8 +22,8 @@ import pytest
 from conftest import ToyEmbedder
 
 from qrr_lib import QubitAnglePredictor, Reranker, Scorer
-from qrr_lib.serve.server import running, token_for
-from qrr_lib.serve.service import create_app, hosts_of
+from qrr_lib.serve.server import hosts_of, running, token_for
+from qrr_lib.serve.service import create_app
 from qrr_lib.serve.shapes import Limits
 
 CORPUS = {

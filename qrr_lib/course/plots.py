@@ -147,17 +147,17 @@ def score_histogram(
 def alpha_sweep(
     axis,
     curves: dict[str, dict[float, float]],
-    baseline: float | None = None,
-    measure: str = "nDCG@10",
+    baseline: float,
     alt: str | None = None,
 ) -> None:
-    """Quality against α: {label: {α: value}}; a dashed line marks cosine alone."""
+    """nDCG@10 against α: {label: {α: value}}; a dashed line at `baseline` marks cosine
+    alone.
+    """
     for label, curve in curves.items():
         axis.plot(list(curve), list(curve.values()), label=label, markersize=4)
-    if baseline is not None:
-        look = {"color": "0.4", "linestyle": "--", "linewidth": 1}
-        axis.axhline(baseline, label="cosine alone", **look)
-    axis.set(xlabel="α (weight of cosine)", ylabel=measure, ylim=(0, None))
+    look = {"color": "0.4", "linestyle": "--", "linewidth": 1}
+    axis.axhline(baseline, label="cosine alone", **look)
+    axis.set(xlabel="α (weight of cosine)", ylabel="nDCG@10", ylim=(0, None))
     axis.legend()
     _finish(axis, alt)
 

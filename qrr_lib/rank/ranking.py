@@ -31,11 +31,7 @@ class Ranking(list):
 
     def table(self) -> Table:
         """Rank, move, document, the mixed score and each signal."""
-        return ranking_table(
-            [(doc.rank, doc.first_rank, doc.score) for doc in self],
-            [self.named(doc) for doc in self],
-            [doc.signals for doc in self],
-        )
+        return ranking_table(self, self.named)
 
     def named(self, doc: RankedDocument) -> tuple[str, str]:
         """(title, text) to show of a document."""

@@ -1,7 +1,7 @@
 """A head in other forms, the reranker behind HTTP, answers from passages (lessons 04
 and 13).
 
-export, edge, edge_script, measure · shapes, clients, gate, turns, service, server,
+export, edge, edge_script, measure · shapes, gate, turns, service, server,
 course_service, index_service · passages, generators, small_model, citing, rag
 """
 

@@ -47,16 +47,10 @@ def support(
     stands around it. A word-for-word quotation scores 1, up to the rounding of the
     codes.
     """
-    cut = [split_sentences(passage) for passage in passages]
-    parts = [part for own in cut for part in own]
-    found = np.zeros((len(sentences), len(passages)), dtype=np.float32)
-    if not sentences or not parts:
-        return found
-    scores = _sentence_scores(citer, sentences, parts)  # (S, all parts)
-    owner = np.repeat(np.arange(len(passages)), [len(own) for own in cut])
-    for i in range(len(passages)):
-        found[:, i] = scores[:, owner == i].max(axis=1, initial=0)
-    return found
+    pairs = [(sentence, passage) for sentence in sentences for passage in passages]
+    found = best_sentences(citer, *zip(*pairs)) if pairs else []
+    scores = np.array([score for score, _ in found], dtype=np.float32)
+    return scores.reshape(len(sentences), len(passages))
 
 
 def best_sentences(
@@ -70,7 +64,10 @@ def best_sentences(
     parts = list(dict.fromkeys(part for own in cut for part in own))
     if not asked or not parts:
         return [(0.0, "")] * len(cut)
-    scores = _sentence_scores(citer, asked, parts)
+    scorer = citer.scorer
+    _, states = scorer.encode_texts(citer.embedder, [*asked, *parts])
+    asking = states[: len(asked)]
+    scores = scorer.score(asking, states[len(asked) :], citer.token_weights(asking))
     row = dict(zip(asked, scores))
     column = {part: i for i, part in enumerate(parts)}
     return [
@@ -94,14 +91,6 @@ def surface_conflict(sentence: str, source: str) -> str | None:
         for text in (sentence, source)
     )
     return "number" if own - theirs else None
-
-
-def _sentence_scores(citer: Reranker, sentences, parts) -> np.ndarray:
-    """MaxSim of sentences over sentences of passages: (S, P)."""
-    scorer, count = citer.scorer, len(sentences)
-    _, states = scorer.encode_texts(citer.embedder, [*sentences, *parts])
-    weights = citer.token_weights(states[:count])
-    return scorer.score(states[:count], states[count:], weights)
 
 
 def cite(

@@ -7,8 +7,8 @@ from qrr_lib.encode.qubit_map import QubitMap
 from qrr_lib.rank.reranker import Reranker
 from qrr_lib.rank.scorer import Scorer
 from qrr_lib.rank.union import Union
-from qrr_lib.serve.server import server_of, token_for
-from qrr_lib.serve.service import create_app, hosts_of
+from qrr_lib.serve.server import hosts_of, server_of, token_for
+from qrr_lib.serve.service import create_app
 
 
 def course_modes(

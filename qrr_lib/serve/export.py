@@ -95,24 +95,12 @@ def _traced(head: torch.nn.Module, example: torch.Tensor):
     return program
 
 
-def quantize_onnx(
-    path: str | os.PathLike,
-    target: str | os.PathLike,
-    signed: bool = False,
-    reduce_range: bool = False,
-) -> Path:
-    """Write a copy of an exported head with 8-bit weights; activations are quantised as
-    they come ("dynamic").
+def quantize_onnx(path: str | os.PathLike, target: str | os.PathLike) -> Path:
+    """Write a copy of an exported head, a file of `export_onnx`, to another path with
+    8-bit weights; activations are quantised as they come ("dynamic").
 
-    Parameters
-    ----------
-    path, target : path
-        The file of `export_onnx`, and where the small one goes (another path).
-    signed : bool
-        Store weights as -128 … 127 instead of 0 … 255. On x86 processors without the
-        VNNI instructions, ORT then adds products in 16 bits, which can overflow (ORT
-        documentation, "Quantize ONNX models"); `reduce_range=True` uses 7 bits, which
-        cannot.
+    Weights are stored as 0 … 255: as -128 … 127 their products, which ONNX Runtime adds
+    in 16 bits on x86 processors without the VNNI instructions, could overflow.
 
     Raises FileNotFoundError, or ValueError: not an ONNX file, quantised already, or
     target and path are one file.
@@ -138,8 +126,7 @@ def quantize_onnx(
         prepared = Path(work) / "prepared.onnx"
         # splits Gemm, infers shapes: needed by the next line
         quant_pre_process(os.fspath(path), os.fspath(prepared))
-        kind = QuantType.QInt8 if signed else QuantType.QUInt8
-        quantize_dynamic(prepared, partial, weight_type=kind, reduce_range=reduce_range)
+        quantize_dynamic(prepared, partial, weight_type=QuantType.QUInt8)
     return target
 
 
@@ -147,14 +134,14 @@ class OnnxAngles:
     """An exported head as an angle source: (B, D) → (B, L, n, 2) float32 tensor,
     computed by ONNX Runtime.
 
-    `path` is a file of `export_onnx` or `quantize_onnx`; `threads` work on one
-    multiplication (0 lets ONNX Runtime choose). `embedding_dim` and `circuit` are read
-    from the file, so it can stand wherever a `QubitAnglePredictor` can. Raises
-    FileNotFoundError, or ValueError for a file that is not an exported head.
+    `path` is a file of `export_onnx` or `quantize_onnx`, run on one thread.
+    `embedding_dim` and `circuit` are read from the file, so it can stand wherever a
+    `QubitAnglePredictor` can. Raises FileNotFoundError, or ValueError for a file that
+    is not an exported head.
     """
 
-    def __init__(self, path: str | os.PathLike, threads: int = 1):
-        self.session = _session(path, threads)
+    def __init__(self, path: str | os.PathLike):
+        self.session = _session(path)
         self.sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest()
         stored = self.session.get_modelmeta().custom_metadata_map
         about = json.loads(stored.get("qrr", "{}"))
@@ -174,13 +161,13 @@ class OnnxAngles:
         return torch.from_numpy(angles)
 
 
-def _session(path: str | os.PathLike, threads: int = 1):
+def _session(path: str | os.PathLike):
     import onnxruntime
 
     # from memory: no open file that Windows would refuse to replace
     data = Path(path).read_bytes()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.log_severity_level = 3
     try:
         cpu = ["CPUExecutionProvider"]

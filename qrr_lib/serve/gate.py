@@ -1,31 +1,35 @@
-"""What stands before the service: the bearer token, and the size of the body
-(lesson 13).
+"""What stands before the service: a name for each request, the bearer token, and the
+size of the body (lesson 13).
 """
 
 import asyncio
 import secrets
+import uuid
 
 from fastapi import HTTPException
 from fastapi.responses import JSONResponse
-
-from qrr_lib.files import is_local
+from starlette.datastructures import MutableHeaders
 
 OPEN = ("/health", "/docs", "/openapi.json")  # without a token
 BODY_SECONDS = 20  # in which a body must have arrived
 SMALL = 64_000  # bytes of a body that there is always room for
 CLOSE = {"Connection": "close"}
+SCHEME = b"bearer "
+ID = "X-Request-ID"
+JSON = (b"content-type", b"application/json")
 
 
 class Gate:
     """Stands before everything else: the bearer token, then size and time of the body,
-    as it arrives.
+    as it arrives. A body without a content type is JSON. The answer carries the
+    request's `X-Request-ID`, or a new one.
 
     Parameters
     ----------
     app : ASGI application
         What is behind the gate.
     token : str or None
-        Without it in `Authorization: Bearer …` the answer is 401, but for `OPEN`.
+        Without it the answer is 401, but for `OPEN`.
     body_bytes : int
         Most bytes of a body. One more, and nobody reads on: the answer is 413.
     waiting : int
@@ -34,18 +38,25 @@ class Gate:
 
     def __init__(self, app, token: str | None, body_bytes: int, waiting: int):
         self.app, self.body_bytes = app, body_bytes
-        self.wanted = b"Bearer " + token.encode() if token else b""
+        self.token = (token or "").encode()
         self.held, self.room = 0, waiting * body_bytes
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        sent = dict(scope["headers"]).get(b"authorization", b"")
-        known = not self.wanted or secrets.compare_digest(sent, self.wanted)
+        headers = dict(scope["headers"])
+        send = with_name(send, headers.get(b"x-request-id", b"").decode("latin-1"))
+        known = not self.token or secrets.compare_digest(token_in(headers), self.token)
         if not known and scope["path"] not in OPEN:
             said = {"detail": "a bearer token is needed"}
             refusal = JSONResponse(said, 401, {"WWW-Authenticate": "Bearer"})
             return await refusal(scope, receive, send)
+        if scope["method"] == "POST":
+            headers.setdefault(*JSON)
+        await self._behind(scope | {"headers": list(headers.items())}, receive, send)
+
+    async def _behind(self, scope, receive, send) -> None:
+        """Let a request through, and count its body."""
         size, end = 0, asyncio.get_running_loop().time() + BODY_SECONDS
 
         async def counted():
@@ -74,17 +85,31 @@ class Gate:
             self.held -= size
 
 
-def check_access(host: str, token: str | None) -> None:
-    """ValueError for a token that no client could send, and for a service that others
-    can reach without one.
+def token_in(headers: dict[bytes, bytes]) -> bytes:
+    """The token that a client sent: as `Authorization: Bearer`, in letters of any size,
+    by itself (LlamaIndex's TEI), or in `x-api-key`.
     """
+    sent = headers.get(b"authorization") or headers.get(b"x-api-key", b"")
+    return (sent[len(SCHEME) :] if sent.lower().startswith(SCHEME) else sent).strip()
+
+
+def with_name(send, given: str):
+    """`send`, which names the request in the answer: as the client did, or anew."""
+    name = given if given.isascii() and 0 < len(given) <= 128 else f"{uuid.uuid4()}"
+
+    async def named(message):
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message)[ID] = name
+        await send(message)
+
+    return named
+
+
+def checked_token(token: str | None) -> str | None:
+    """The token; ValueError for one that no client could send."""
     if token and (not token.isprintable() or token != token.strip()):
         raise ValueError(
             "QRR_TOKEN has a line break, a space at an end, or bytes that are not "
             "UTF-8: set it again (`printf`, not `echo`, writes no line break)"
         )
-    if not token and not is_local(host):
-        raise ValueError(
-            f"everyone who reaches {host} could use this service: set QRR_TOKEN, or "
-            "leave --host out and let this machine alone use it"
-        )
+    return token

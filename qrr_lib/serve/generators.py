@@ -8,11 +8,12 @@ address (QRR_LLM_URL), the embedded SmolLM2-135M-Instruct, the extractive fallba
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qrr_lib.embed.models import ModelNotFoundError
 from qrr_lib.files import is_local, say, secret, setting
+from qrr_lib.rank.reranker import Reranker
 from qrr_lib.serve.passages import Passage, chat, split_sentences
 from qrr_lib.serve.small_model import SmallModel
 
@@ -87,24 +88,20 @@ class Extractive:
     """No language model: the sentences of the passages that are most like the question,
     word for word, in the passages' order.
 
-    `score(question, sentences)` gives one number per sentence, larger for a better
-    match.
+    `citer` ranks them (`make_citer`).
     """
 
-    score: Callable[[str, list[str]], Sequence[float]]
+    citer: Reranker
     sentences: int = 2
     name = "extractive"
 
     def __call__(self, question: str, passages: Sequence[Passage]) -> str:
         every = [s for p in passages for s in split_sentences(p.text)]
-        if not every:
-            return ""
-        scores = self.score(question, every)
-        best = sorted(range(len(every)), key=lambda i: -scores[i])[: self.sentences]
-        return " ".join(every[i] for i in sorted(best))
+        best = self.citer.rank(question, every, self.sentences) if every else []
+        return " ".join(every[i] for i in sorted(one["corpus_id"] for one in best))
 
 
-def default_generator(score: Callable[[str, list[str]], Sequence[float]]):
+def default_generator(citer: Reranker):
     """QRR_LLM_URL (with QRR_LLM_MODEL) if set; else the embedded model if its weights
     and packages are here; else the extractive one.
     """
@@ -118,4 +115,4 @@ def default_generator(score: Callable[[str, list[str]], Sequence[float]]):
             f"no language model here ({reason}): answers are taken from the passages "
             "word for word"
         )
-        return Extractive(score)
+        return Extractive(citer)

@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from typing import Annotated, Any
 
-from fastapi import HTTPException, Request
+from fastapi import Body, Depends, HTTPException, Request
 from pydantic import BaseModel, Field
 
 from qrr_lib.checks import is_unicode
@@ -19,33 +19,14 @@ from qrr_lib.engine.passages import cut, split_id, word_pieces
 from qrr_lib.rank.mix import checked_weights
 from qrr_lib.rank.reranker import Reranker
 from qrr_lib.serve import shapes
-from qrr_lib.serve.server import server_of, token_for
-from qrr_lib.serve.service import ERRORS, RerankService, alone, app_of, hosts_of
+from qrr_lib.serve.server import hosts_of, server_of, token_for
+from qrr_lib.serve.service import ERRORS, RerankService, app_of
+from qrr_lib.serve.turns import alone
 
 NAME = "index"  # of the one mode
 AT_ONCE = 100  # passages of a document that are looked for at once
 Key = Annotated[str, Field(pattern=r"\S")]
-
-
-class IndexSearch(shapes.SearchRequest):
-    """A question; `where` are conditions such as "year>2000", all to be fulfilled."""
-
-    where: list[str] | None = Field(None, max_length=20)
-
-
-class FoundPassage(shapes.Found):
-    """A passage, where it comes from, and the signals that were mixed."""
-
-    title: str
-    source: str
-    fields: dict[str, Any]
-    signals: dict[str, float]
-
-
-class FoundPassages(shapes.SearchResponse):
-    """Best first."""
-
-    results: list[FoundPassage]
+KEYS = Body(embed=True, min_length=1, max_length=1000)
 
 
 class NewDocument(BaseModel):
@@ -60,18 +41,6 @@ class NewDocument(BaseModel):
     fields: dict[str, Any] = {}
 
 
-class Upsert(BaseModel):
-    """Documents to be indexed."""
-
-    documents: list[NewDocument] = Field(min_length=1)
-
-
-class Delete(BaseModel):
-    """Ids of documents, or of single passages."""
-
-    ids: list[Key] = Field(min_length=1, max_length=1000)
-
-
 class IndexService(RerankService):
     """What the addresses answer when an index stands behind them.
 
@@ -80,55 +49,43 @@ class IndexService(RerankService):
     index : Index
         Open; nobody else may use it meanwhile.
     limits : Limits or None
-    writing : bool
-        May documents be written and deleted?
     """
 
-    def __init__(self, index: Index, limits: shapes.Limits | None, writing: bool):
+    def __init__(self, index: Index, limits: shapes.Limits | None):
         weights = checked_weights(index.weights)
         cosine, states = (weights.get(name, 0.0) for name in ("cosine", "states"))
         alpha = cosine / (cosine + states) if cosine + states else 1.0
         reranker = Reranker(index.embedder, index.scorer, alpha=alpha)
         notes = {NAME: "the passages of this index"}
         super().__init__({NAME: reranker}, {}, limits, notes)
-        self.index, self.writing = index, writing
-        self.pieces = word_pieces(index.embedder)
+        self.index, self.pieces = index, word_pieces(index.embedder)
 
-    async def search(self, request: IndexSearch, http: Request) -> FoundPassages:
-        """Answer from the index."""
-        return await super().search(request, http)
-
-    def find(self, request: IndexSearch, mode: Reranker) -> list[dict]:
+    def find(self, request: shapes.SearchRequest, mode: Reranker) -> list[dict]:
         """What a search finds, with the mixed scores."""
         where = [condition(one) for one in request.where or []]
         most = request.top_n or 10, where, request.candidates or 50
         found = self.index.search(request.query, *most)
         return [{"doc_id": hit.id} | hit._asdict() for hit in found]
 
-    async def upsert(self, request: Upsert, http: Request) -> dict:
+    async def upsert(
+        self,
+        documents: Annotated[list[NewDocument], Body(embed=True, min_length=1)],
+        http: Request,
+    ) -> dict:
         """Index documents; what they replace is gone when the answer comes."""
-        self._check_writing()
-        if len(request.documents) > self.limits.documents:
+        if len(documents) > self.limits.documents:
             raise HTTPException(422, f"the limit is {self.limits.documents} documents")
-        task = alone(self._upsert, request.documents)
-        return (await self.turns.run(http, task))[0]
+        return (await self.turns.run(http, alone(self._upsert, documents)))[0]
 
-    async def delete(self, request: Delete, http: Request) -> dict:
+    async def delete(self, ids: Annotated[list[Key], KEYS], http: Request) -> dict:
         """Take documents, or single passages, out of the index."""
-        self._check_writing()
-        return (await self.turns.run(http, alone(self._delete, request.ids)))[0]
+        return (await self.turns.run(http, alone(self._delete, ids)))[0]
 
     async def info(self, http: Request) -> dict:
         """What runs here, and what the index is."""
         said, _ = await self.turns.run(http, alone(self.index.info))
         about = {"documents_indexed": said["passages"], "index": said}
         return await super().info(http) | about
-
-    def _check_writing(self) -> None:
-        if not self.writing:
-            raise HTTPException(
-                403, "writing needs a token: start the service with QRR_TOKEN set"
-            )
 
     def _upsert(self, documents: list[NewDocument]) -> dict:
         passages, deleted = [], 0
@@ -167,12 +124,21 @@ def index_app(
     """Make the service around an open index; arguments as in `create_app`. Without a
     token nothing can be written.
     """
-    service = IndexService(index, limits, bool(token))
+    service = IndexService(index, limits)
     app = app_of(service, token, hosts)
     refusals = ERRORS | {403: {"description": "This service has no token"}}
-    app.post("/upsert", responses=refusals)(service.upsert)
-    app.post("/delete", responses=refusals)(service.delete)
+    closed = [] if token else [Depends(refuse_writing)]
+    said = {"responses": refusals, "dependencies": closed}
+    app.post("/upsert", **said)(service.upsert)
+    app.post("/delete", **said)(service.delete)
     return app
+
+
+async def refuse_writing() -> None:
+    """What stands before writing where no token does."""
+    raise HTTPException(
+        403, "writing needs a token: start the service with QRR_TOKEN set"
+    )
 
 
 def serve(place: str, host: str = "127.0.0.1", port: int = 8000) -> None:

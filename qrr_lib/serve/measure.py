@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from qrr_lib.checks import whole_number
+
 
 @torch.no_grad()
 def predict_in_batches(
@@ -18,9 +20,8 @@ def predict_in_batches(
     The memory of the head's inner layers grows with the batch, not with N. Raises
     ValueError for a batch size below 1.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
-    batches = torch.as_tensor(vectors).split(batch_size)
+    size = whole_number("batch_size", batch_size)
+    batches = torch.as_tensor(vectors).split(size)
     return torch.cat([angles(batch) for batch in batches])
 
 

@@ -11,8 +11,6 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import numpy as np
-
 from qrr_lib.rank.reranker import Reranker
 from qrr_lib.serve.citing import SUPPORT, CitedSentence, cite
 from qrr_lib.serve.generators import default_generator
@@ -65,29 +63,20 @@ class RagPipeline:
         self.citer = citer
         self.budget = budget
         self.threshold = threshold
-        self.generator = generator or default_generator(self.sentence_scores)
+        self.generator = generator or default_generator(citer)
         self.count = getattr(self.generator, "count", count_words)
 
-    def sentence_scores(self, question: str, sentences: list[str]) -> np.ndarray:
-        """How like the question each sentence is (S,): what the extractive generator
-        ranks by.
-        """
-        scores = np.zeros(len(sentences))
-        for found in self.citer.rank(question, sentences):
-            scores[found["corpus_id"]] = found["score"]
-        return scores
-
-    def passages(self, question: str, candidates: int = 50) -> list[Passage]:
+    def passages(self, question: str) -> list[Passage]:
         """Find, rerank and pack."""
-        found = self.reranker.search(question, k=10, candidates=candidates)
+        found = self.reranker.search(question, k=10, candidates=50)
         documents = [(doc.doc_id, self.texts[doc.doc_id]) for doc in found]
         return pack(documents, self.budget, self.count)
 
-    def answer(self, question: str, candidates: int = 50) -> Answer:
+    def answer(self, question: str) -> Answer:
         """Answer a question; with nothing found, or nothing that fits, the answer is
         empty and no model is asked.
         """
-        packed = self.passages(question, candidates)
+        packed = self.passages(question)
         text = self.generator(question, packed) if packed else ""
         sentences = cite(self.citer, text, packed, self.threshold)
         written_by = getattr(self.generator, "name", "generator")

@@ -16,43 +16,39 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from qrr_lib.files import secret
-from qrr_lib.serve.gate import check_access
+from qrr_lib.files import is_local, secret
+from qrr_lib.serve.gate import checked_token
 
 HEAD_SECONDS = 10  # in which a request's head must have arrived
 HEAD_BYTES = 16_384
 CONNECTIONS = 500  # at a time, or half of what the system allows this process
-STOP_SECONDS = 10  # for requests at work, when the service is stopped
+STOP_SECONDS = 10  # for requests when the service is stopped, then they are told 503
 
 
 class Connection(H11Protocol):
-    """One client's connection, closed where a head does not arrive in time."""
+    """One client's connection; `since` is when it began to wait for a head."""
 
     def connection_made(self, transport) -> None:
-        """Wait for a head; where there are too many, close the oldest that waits."""
+        """Begin; where there are too many, close the one that waits for longest."""
         super().connection_made(transport)
-        self.since, self.patience = self.loop.time(), None
-        self._wait_for_head()
+        self.since = self.loop.time()
         there = [one for one in self.connections if not one.transport.is_closing()]
         if len(there) > most_connections():
             idle = [one for one in there if not one.is_at_work()]
             min(idle, key=lambda one: one.since, default=self).transport.abort()
 
-    def connection_lost(self, exc) -> None:
-        """Stop the clock."""
-        self.patience.cancel()
-        super().connection_lost(exc)
-
     def on_response_complete(self) -> None:
         """Wait for the next head."""
         super().on_response_complete()
         self.since = self.loop.time()
-        self._wait_for_head()
 
     def is_at_work(self) -> bool:
         """Has it sent a whole request that is not answered yet?"""
-        cycle = self.cycle
-        return bool(cycle) and not (cycle.more_body or cycle.response_complete)
+        return not (self.waits_for_head() or self.cycle.more_body)
+
+    def waits_for_head(self) -> bool:
+        """Has it sent no whole head since the last answer?"""
+        return self.cycle is None or self.cycle.response_complete
 
     def shutdown(self) -> None:
         """Say in the answer, if one is due, that the connection ends with it."""
@@ -60,23 +56,16 @@ class Connection(H11Protocol):
             self.cycle.default_headers = [*self.cycle.default_headers, CLOSE_HEADER]
         super().shutdown()
 
-    def _wait_for_head(self) -> None:
-        if self.patience:
-            self.patience.cancel()
-        self.patience = self.loop.call_later(HEAD_SECONDS, self._give_up)
-
-    def _give_up(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.abort()
-
 
 class Server(uvicorn.Server):
-    """Stops in an orderly way: what waits has some seconds, then it is told 503."""
+    """Closes connections on which no head arrives in time."""
 
-    async def shutdown(self, sockets=None) -> None:
-        """Tell the queue, then as uvicorn does."""
-        self.config.app.state.turns.stop()
-        await super().shutdown(sockets)
+    async def on_tick(self, counter: int) -> bool:
+        """Look at every connection, ten times a second."""
+        for one in list(self.server_state.connections):
+            if one.waits_for_head() and one.loop.time() - one.since > HEAD_SECONDS:
+                one.transport.abort()
+        return await super().on_tick(counter)
 
 
 def most_connections() -> int:
@@ -102,9 +91,18 @@ def server_of(app: FastAPI, host: str, port: int, **options) -> Server:
 
 def token_for(host: str) -> str | None:
     """The token in QRR_TOKEN; ValueError where it, or its absence, is unsafe."""
-    token = secret("QRR_TOKEN")
-    check_access(host, token)
+    token = checked_token(secret("QRR_TOKEN"))
+    if not token and not is_local(host):
+        raise ValueError(
+            f"everyone who reaches {host} could use this service: set QRR_TOKEN, or "
+            "leave --host out and let this machine alone use it"
+        )
     return token
+
+
+def hosts_of(host: str) -> tuple[str, ...]:
+    """Names by which a service that listens on `host` may be addressed."""
+    return ("127.0.0.1", "localhost", "[::1]") if is_local(host) else ("*",)
 
 
 @contextmanager

@@ -10,23 +10,24 @@ GET  /health, /info, /v1/models, /docs
 """
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated
 
-from fastapi import Body, FastAPI, HTTPException, Request
+from fastapi import Body, Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from qrr_lib import __version__
 from qrr_lib.checks import is_unicode
-from qrr_lib.files import is_local
+from qrr_lib.files import setting
 from qrr_lib.rank.reranker import Reranker
 from qrr_lib.serve import shapes
-from qrr_lib.serve.clients import add_clients, tei_info
-from qrr_lib.serve.gate import Gate, check_access
-from qrr_lib.serve.turns import Turns
+from qrr_lib.serve.gate import Gate, checked_token
+from qrr_lib.serve.turns import Turns, alone
 
 TITLE = "qrr: quantum-inspired reranking"
 MEANINGS = {
@@ -49,9 +50,9 @@ def create_app(
     limits: shapes.Limits | None = None,
     hosts: tuple[str, ...] = ("*",),
     notes: Mapping[str, str] | None = None,
-    origins: tuple[str, ...] | None = None,
 ) -> FastAPI:
-    """Make the service around rerankers that are ready.
+    """Make the service around rerankers that are ready. Pages of the web sites in
+    QRR_CORS_ORIGINS ("https://example.org") may ask it.
 
     Parameters
     ----------
@@ -65,45 +66,41 @@ def create_app(
     hosts : tuple of str
         Names by which the service may be addressed (the Host header); "*" allows any.
     notes : {mode: sentence} for /info.
-    origins : tuple of str or None
-        Web sites whose pages may ask ("https://example.org"); None takes those in
-        QRR_CORS_ORIGINS, none if it is not set.
     """
     service = RerankService(modes, texts or {}, limits, notes or {})
-    return app_of(service, token, hosts, origins)
+    return app_of(service, token, hosts)
 
 
-def app_of(
-    service: "RerankService",
-    token: str | None,
-    hosts: tuple[str, ...],
-    origins: tuple[str, ...] | None = None,
-):
+def app_of(service: "RerankService", token: str | None, hosts: tuple[str, ...]):
     """Put a service behind its addresses; arguments as in `create_app`."""
-    check_access("localhost", token)
-    app = FastAPI(title=TITLE, version=__version__, lifespan=service.turns.lifespan)
-    app.state.turns, limits = service.turns, service.limits
-    held = {"body_bytes": limits.body_bytes, "waiting": limits.waiting}
-    app.add_middleware(Gate, token=token, **held)
+    asked = HTTPBearer(auto_error=False, description="QRR_TOKEN, if there is one")
+    app = FastAPI(
+        title=TITLE,
+        version=__version__,
+        lifespan=service.turns.lifespan,
+        dependencies=[Depends(asked)],  # a field for it at /docs
+    )
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
+    limits = service.limits
+    held = {"body_bytes": limits.body_bytes, "waiting": limits.waiting}
+    app.add_middleware(Gate, token=checked_token(token), **held)
     app.add_exception_handler(RequestValidationError, _invalid)
-    add_clients(app, service, origins)
+    if origins := (setting("QRR_CORS_ORIGINS") or "").replace(",", " ").split():
+        allowed = {"allow_methods": ["*"], "allow_headers": ["*"]}
+        app.add_middleware(CORSMiddleware, allow_origins=origins, **allowed)
     said = {"responses": ERRORS, "response_model_exclude_none": True}
     app.post("/rerank", **said)(service.rerank)
-    for version in ("/v1", "/v2"):
-        path = f"{version}/rerank"
+    for path in ("/v1/rerank", "/v2/rerank"):
         app.post(path, include_in_schema=False, **said)(service.rerank)
     app.post("/infinity/rerank", **said)(service.rerank_plain)
     app.post("/search", **said)(service.search)
     app.get("/health")(service.health)
     app.head("/health", include_in_schema=False)(service.health)
-    app.get("/info", responses={401: ERRORS[401]})(service.info)
+    unknown = {401: ERRORS[401]}
+    app.get("/info", responses=unknown)(service.info)
+    app.get("/v1/models", responses=unknown)(service.models)
+    app.get("/models", include_in_schema=False)(service.models)
     return app
-
-
-def hosts_of(host: str) -> tuple[str, ...]:
-    """Names by which a service that listens on `host` may be addressed."""
-    return ("127.0.0.1", "localhost", "[::1]") if is_local(host) else ("*",)
 
 
 class RerankService:
@@ -130,10 +127,13 @@ class RerankService:
         return request.answer(ranked, mode.alpha, about)
 
     async def rerank_plain(
-        self, request: shapes.PlainRequest, http: Request
+        self, request: shapes.RerankRequest, http: Request
     ) -> shapes.RerankResponse:
         """The same in the shape of infinity: a document in an answer is its text."""
-        return await self.rerank(request, http)
+        answer = await self.rerank(request, http)
+        for one in answer.results:
+            one.document = one.document and one.document.text
+        return answer
 
     async def search(
         self, request: shapes.SearchRequest, http: Request
@@ -153,6 +153,8 @@ class RerankService:
             raise HTTPException(
                 404, "this service has no corpus; send documents to /rerank"
             )
+        if request.where:
+            raise HTTPException(422, "this corpus has no fields: leave `where` out")
         most = request.top_n or 10, request.candidates or 50
         found = mode.search(request.query, *most)
         return [{"text": self.texts[doc.doc_id]} | doc._asdict() for doc in found]
@@ -161,21 +163,30 @@ class RerankService:
         """Is it up, and how many requests wait."""
         return {"status": "ok", "waiting": self.turns.waiting}
 
+    async def models(self) -> dict:
+        """The modes, as other services list models."""
+        about = {"object": "model", "created": 0, "owned_by": "qrr"}
+        return {"object": "list", "data": [{"id": m} | about for m in self.modes]}
+
     async def info(self, http: Request) -> dict:
         """What runs here."""
         modes = {
             name: {"weights": mode.weights, "note": self.notes.get(name, "")}
             for name, mode in self.modes.items()
         }
-        return {
+        model = self.modes[self.default].embedder.name
+        return shapes.TEI | {
             "service": "qrr",
             "version": __version__,
-            "embedding_model": self.modes[self.default].embedder.name,
+            "embedding_model": model,
+            "model_id": model,
             "default_mode": self.default,
             "modes": modes,
             "documents_indexed": len(self.texts),
             "limits": self.limits,
-        } | tei_info(self.modes[self.default].embedder.name, self.limits)
+            "max_concurrent_requests": self.limits.waiting,
+            "max_client_batch_size": self.limits.documents,
+        }
 
     def mode(self, name: str | None) -> tuple[str, Reranker]:
         """(name, reranker) that answers a request: what it names, or the default one
@@ -216,11 +227,6 @@ def rank_all(mode: Reranker, asked: list[tuple]) -> list:
         if truncate is False:
             check_length(mode.embedder, [query, *texts])
     return mode.rank_many([(query, texts) for query, texts, _ in asked])
-
-
-def alone(task: Callable, *arguments) -> Callable[[list], list]:
-    """Work for one request that cannot be computed together with others."""
-    return lambda _: [task(*arguments)]
 
 
 def check_length(embedder, texts: list[str]) -> None:

@@ -13,9 +13,16 @@ it lies in [0, 1]. It is no probability. "raw_scores" sends x itself.
 
 import uuid
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, Discriminator, Field, Tag
+
+LABELS = {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}
+UNKNOWN = "sha docker_label model_sha max_input_length max_batch_tokens"
+UNKNOWN += " max_batch_requests tokenization_workers"
+# what text-embeddings-inference says at /info, and its client insists on
+TEI = {"model_dtype": "float32", "model_type": {"reranker": LABELS}}
+TEI |= dict.fromkeys(UNKNOWN.split())
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,6 @@ class RerankRequest(BaseModel):
     return_documents: bool | None = None
     rank_fields: list[str] | None = None
     truncate: ClassVar[bool] = True  # this shape has no other way
-    plain: ClassVar[bool] = False  # a document in an answer is an object
 
     @property
     def texts(self) -> list[str]:
@@ -116,9 +122,8 @@ class RerankRequest(BaseModel):
         if shown is None:
             shown = (self.model or "").startswith("jina-")
         for place, score, text in every_place(self.texts, ranked, alpha):
-            document = text if self.plain else TextDocument(text=text)
             one = Ranked(index=place, relevance_score=to_unit_interval(score, alpha))
-            one.document = document if shown else None
+            one.document = TextDocument(text=text) if shown else None
             results.append(one)
         read = sum(len(text.split()) for text in [self.query, *self.texts])
         mode = about["mode"]
@@ -132,12 +137,6 @@ class RerankRequest(BaseModel):
             results=results[: self.top_n or self.top_k],
             meta=about,
         )
-
-
-class PlainRequest(RerankRequest):
-    """Infinity's shape: the same, but a document in an answer is its text."""
-
-    plain: ClassVar[bool] = True
 
 
 def filled(texts: list[str]) -> list[str]:
@@ -202,23 +201,31 @@ AnyRequest = Annotated[
 
 
 class SearchRequest(BaseModel):
-    """A question to the indexed corpus: the `candidates` nearest by cosine are
-    reranked (50 unless told otherwise), the best `top_n` returned (10).
+    """A question to what is indexed: the `candidates` nearest by cosine are reranked
+    (50 unless told otherwise), the best `top_n` returned (10). Of an index of one's own
+    documents `where` asks for those that fulfil all of its conditions ("year>2000").
     """
 
     query: str
     model: str | None = None
     top_n: int | None = Field(None, ge=1, le=100)
     candidates: int | None = Field(None, ge=1, le=200)
+    where: list[str] | None = Field(None, max_length=20)
 
 
 class Found(BaseModel):
-    """One passage of the corpus; `first_rank` is its place by cosine alone."""
+    """One passage; `first_rank` is its place by cosine alone. One of an index also has
+    a title, where it comes from, its fields, and the signals that were mixed.
+    """
 
     doc_id: str
     relevance_score: float = Field(ge=0, le=1)
     first_rank: int
     text: str
+    title: str | None = None
+    source: str | None = None
+    fields: dict[str, Any] | None = None
+    signals: dict[str, float] | None = None
 
 
 class SearchResponse(BaseModel):

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ from fastapi import HTTPException, Request
 
 TOGETHER = 12_000  # characters of the requests that are computed together
 PAUSE = 0.05  # seconds, at most, for clients that were answered to ask again
-DRAIN = 5  # seconds for what waits when the service is stopped
 
 
 @dataclass(eq=False)
@@ -53,8 +52,9 @@ class Turns:
         self.seconds = 0.05
         self._queue: list[Job] = []
         self._working: list[Job] = []
-        self._pause: asyncio.TimerHandle | None = None
-        self._expected = 0  # requests that end the pause
+        self._expected = 0  # requests that end a pause
+        self._enough = asyncio.Event()  # so many are there
+        self._task: asyncio.Task | None = None
         self._worker = ThreadPoolExecutor(1, "rerank")
 
     @property
@@ -77,10 +77,10 @@ class Turns:
         loop = asyncio.get_running_loop()
         job = Job(work, item, size, loop.create_future())
         self._queue.append(job)
-        if not self._pause:
-            self._next()
-        elif len(self._queue) >= self._expected:
-            self._go_on()
+        if len(self._queue) >= self._expected:
+            self._enough.set()
+        if not self._task or self._task.done():
+            self._task = loop.create_task(self._work())
         watch = loop.create_task(_until_gone(request))
         watch.add_done_callback(lambda _: job.answer.cancel())
         try:
@@ -95,10 +95,31 @@ class Turns:
             if job in self._queue:
                 self._queue.remove(job)
 
-    def _next(self) -> None:
-        """Give the worker what waits, unless it is at work."""
-        if self._working or not self._queue:
-            return
+    async def _work(self) -> None:
+        """Give the worker what waits and hand out results, until nothing waits."""
+        loop = asyncio.get_running_loop()
+        while self._queue:
+            batch = self._working = self._together()
+            task = timed, batch[0].work, [job.item for job in batch]
+            results, seconds = await loop.run_in_executor(self._worker, *task)
+            self._working = []
+            self.seconds = 0.9 * self.seconds + 0.1 * seconds / len(batch)
+            for job, result in zip(batch, results):
+                if job.answer.done():  # the client left
+                    continue
+                if isinstance(result, Exception):
+                    job.answer.set_exception(result)
+                else:
+                    job.answer.set_result((result, seconds))
+            self._expected = len(self._queue) + len(batch)
+            if self._expected > 1:  # clients that were answered may ask again at once
+                self._enough.clear()
+                pause = min(PAUSE, seconds / 8)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._enough.wait(), pause)
+
+    def _together(self) -> list[Job]:
+        """Take what came first from the queue, and what can be computed with it."""
         first, *others = self._queue
         batch, room = [first], TOGETHER - first.size
         for job in others:
@@ -106,41 +127,7 @@ class Turns:
                 batch.append(job)
                 room -= job.size
         self._queue = [job for job in self._queue if job not in batch]
-        self._working = batch
-        items = [job.item for job in batch]
-        done = asyncio.wrap_future(self._worker.submit(timed, first.work, items))
-        done.add_done_callback(self._finish)
-
-    def _finish(self, done: asyncio.Future) -> None:
-        """Hand out results, and go on."""
-        (results, seconds), batch = done.result(), self._working
-        self._working = []
-        self.seconds = 0.9 * self.seconds + 0.1 * seconds / len(batch)
-        for job, result in zip(batch, results):
-            if job.answer.done():
-                continue
-            if isinstance(result, Exception):
-                job.answer.set_exception(result)
-            else:
-                job.answer.set_result((result, seconds))
-        self._expected = len(self._queue) + len(batch)
-        if self._expected > 1:  # clients that were answered may ask again at once
-            pause = min(PAUSE, seconds / 8)
-            loop = asyncio.get_running_loop()
-            self._pause = loop.call_later(pause, self._go_on)
-
-    def _go_on(self) -> None:
-        self._pause.cancel()
-        self._pause = None
-        self._next()
-
-    def stop(self) -> None:
-        """The service ends: what waits has `DRAIN` seconds, then the answer is 503."""
-        asyncio.get_running_loop().call_later(DRAIN, self._refuse)
-
-    def _refuse(self) -> None:
-        for job in self._queue:
-            job.answer.cancel()
+        return batch
 
     @asynccontextmanager
     async def lifespan(self, app):
@@ -153,6 +140,11 @@ async def _until_gone(request: Request) -> None:
     """Return when the client has hung up."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def alone(task: Callable, *arguments) -> Callable[[list], list]:
+    """Work for one request that cannot be computed together with others."""
+    return lambda _: [task(*arguments)]
 
 
 def timed(work: Callable[[list], list], items: list) -> tuple[list, float]:

@@ -174,7 +174,7 @@ def stops(count: int, rng: random.Random, model: str):
     bad = trials = 0
     for _ in range(count):
         with (
-            service(model, seconds=0.3, drain=2) as one,
+            service(model, seconds=0.3, stop=2) as one,
             ThreadPoolExecutor(30) as pool,
         ):
             texts = ["what a long story " * 500] * (5 if model == "toy" else 20)

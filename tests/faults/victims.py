@@ -112,15 +112,15 @@ def serve(port: int, model: str, log: str, options: dict) -> None:
     """A service; each query that is computed is a line in `log`.
 
     `options`: "seconds" (of a slow toy's work), "head" and "body" (seconds that a
-    client has), "drain" (seconds at the end), "handles" (of this process).
+    client has), "stop" (seconds at the end), "handles" (of this process).
     """
-    from qrr_lib.serve import gate, server, turns
+    from qrr_lib.serve import gate, server
     from qrr_lib.serve.service import create_app
 
     torch.set_num_threads(1)
     server.HEAD_SECONDS = options.get("head", server.HEAD_SECONDS)
     gate.BODY_SECONDS = options.get("body", gate.BODY_SECONDS)
-    turns.DRAIN = options.get("drain", turns.DRAIN)
+    server.STOP_SECONDS = options.get("stop", server.STOP_SECONDS)
     if "handles" in options:
         import resource
 

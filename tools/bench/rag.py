@@ -203,7 +203,7 @@ def main() -> None:
         asked, right = every(args.extract), {}
         for name, mode in modes.items():
             pipeline = RagPipeline(mode, passages, citer, small, BUDGET)
-            pipeline.generator = Extractive(pipeline.sentence_scores, sentences=1)
+            pipeline.generator = Extractive(citer, sentences=1)
             row, right[name] = cited(pipeline, asked, qrels)
             table["modes"][name]["extractive, one sentence"] = row
             print(model, name, row, flush=True)
