@@ -13,7 +13,7 @@ from torch import nn
 
 from qrr_lib import Circuit, OnnxAngles, QubitAnglePredictor, QubitMap
 from qrr_lib.arrays import write_tensors
-from qrr_lib.encode import EquatorialHead, bloch_vectors
+from qrr_lib.encode import EquatorialHead, bloch_vectors, encode
 from qrr_lib.encode.angles import course_head, fingerprint, load_source, save_source
 from qrr_lib.encode.codes import (
     angles_to_codes,
@@ -285,6 +285,11 @@ REFUSED = {
         lambda _: QubitAnglePredictor()(torch.zeros(2, 384)),
         "384 numbers, this head was made for 768",
     ),
+    "head, circuit": (
+        lambda _: QubitAnglePredictor(circuit=4),
+        r"take Circuit\(n_qubits=…\) as the circuit, not 4",
+    ),
+    "encode, circuit": (lambda _: encode(VECTORS, "ring"), "circuit, not 'ring'"),
     "map, width": (
         lambda _: fitted(4)(torch.zeros(2, 12)),
         "12 numbers, this head was made for 24",

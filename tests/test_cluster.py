@@ -150,6 +150,7 @@ def test_workers_take_the_map_of_the_index(docs, tmp_path, embedder, pool):
 
 
 def test_commands(docs, tmp_path, embedder, pool, monkeypatch, capsys):
+    monkeypatch.setattr("qrr_lib.engine.about.TextEmbedder", lambda *_, **__: embedder)
     monkeypatch.setattr(
         qrr_lib, "TextEmbedder", lambda *_, **__: embedder, raising=False
     )

@@ -165,9 +165,8 @@ def test_reads_what_the_catalogue_of_the_field_has(monkeypatch):
     titled = Row(doc_id="a", title="T", text="one")
     asked = Row(doc_id="b", default_text=lambda: "two")
     query = Row(query_id="q", default_text=lambda: "which?")
-    judged = Row(query_id="q", doc_id="a", relevance=2)
     dataset = Row(docs_iter=lambda: [titled, asked], queries_iter=lambda: [query])
-    dataset.qrels_iter = lambda: [judged]
+    dataset.qrels_dict = lambda: {"q": {"a": 2}}
     monkeypatch.setitem(sys.modules, "ir_datasets", Row(load=lambda name: dataset))
     got = load_collection("their/name")
     assert got.texts() == ["T one", "two"] and got.split("test") == {"q": "which?"}

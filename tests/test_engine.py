@@ -2,6 +2,7 @@
 what the reranker finds in memory.
 """
 
+import ctypes
 import datetime
 import itertools
 import math
@@ -18,7 +19,8 @@ from test_tokens import WORDS, ToyTokens
 from qrr_lib import QubitAnglePredictor, Reranker, Scorer, TextEmbedder, load_collection
 from qrr_lib.encode.qubit_map import QubitMap
 from qrr_lib.engine import EngineError, Index, Passage, condition
-from qrr_lib.engine.edge import EdgeStore
+from qrr_lib.engine.edge import PIECE, EdgeStore
+from qrr_lib.engine.passage import Point
 from qrr_lib.rank.maxsim import TokenRarity
 from qrr_lib.rank.states import States
 from qrr_lib.rank.union import Union
@@ -226,6 +228,34 @@ def test_what_is_merged_on_the_way_is_the_same_index(
             index.add(passages())
             found.append((scores(index, QUERIES, k=60), index.column("hash")))
     assert found[0] == found[1] and len(merged) == 1 + 4
+
+
+def anonymous_bytes() -> int:
+    """Memory of this process that no file holds."""
+    status = Path("/proc/self/status")
+    if not status.exists() or not hasattr(ctypes.CDLL(None), "malloc_trim"):
+        pytest.skip("memory is asked for where Linux and glibc are")
+    return 1024 * int(re.search(r"RssAnon:\s+(\d+)", status.read_text("utf-8"))[1])
+
+
+@pytest.mark.slow
+def test_what_merges_have_freed_goes_back_to_the_system(tmp_path):
+    rng = np.random.default_rng(0)
+
+    def point(_) -> Point:
+        pieces = dict.fromkeys(rng.integers(0, 30_000, 120).tolist(), 1.0)
+        vectors = {"dense": rng.standard_normal(384).tolist()}
+        vectors |= {"words": pieces, "pieces": pieces}
+        return Point(str(uuid.UUID(bytes=rng.bytes(16))), vectors, {})
+
+    layout = {"dense": 384, "tokens": None}
+    store = EdgeStore.make(tmp_path / "index", layout, point(0))
+    for _ in range(2 * PIECE // 128):
+        store.upsert([point(i) for i in range(128)])
+    used = anonymous_bytes()
+    ctypes.CDLL(None).malloc_trim(0)
+    assert used - anonymous_bytes() < 2**23  # the last of two merges frees 2**25
+    store.close()
 
 
 @pytest.mark.parametrize("part", ["title", "text", "source", "fields"])
@@ -503,11 +533,28 @@ def test_an_index_is_opened_again(index, embedder):
         assert scores(again, QUERIES) == wanted
 
 
+def test_an_index_knows_its_own_model(index, place, embedder, monkeypatch):
+    """Whatever QRR_MODEL says; one that is none of the course's must be given."""
+    index.close()
+    with pytest.raises(ValueError, match="was made with the model 'toy'.*embedder"):
+        Index.open(place)
+    asked = []
+
+    def make(name, cache):
+        asked.append(name)
+        return embedder
+
+    monkeypatch.setattr("qrr_lib.engine.about.EMBEDDING_MODELS", [embedder.name])
+    monkeypatch.setattr("qrr_lib.engine.about.TextEmbedder", make)
+    with Index.open(place) as again:
+        assert asked == [embedder.name] and len(again) == 60
+
+
 def test_another_model_or_map_is_refused(index, place, embedder):
     index.close()
     other = ToyTokens()
     other.name = "another"
-    with pytest.raises(ValueError, match="belongs to another model"):
+    with pytest.raises(ValueError, match="another model.* here another.*QRR_MODEL"):
         Index.open(place, other)
     with pytest.raises(ValueError, match="belongs to another map"):
         Index.open(place, embedder, Scorer(toy_map(seed=1), per="token"))
@@ -530,8 +577,9 @@ def test_nothing_at_a_place(tmp_path, embedder):
     assert not (tmp_path / "nowhere").exists()
     with pytest.raises(FileNotFoundError, match="no index"):
         Index.open(qdrant_client.QdrantClient(":memory:"), embedder)
-    with pytest.raises(ValueError, match="write http"):
-        Index.open("ftp://host", embedder)
+    for address in ("ftp://host", "localhost:6333/mine", "127.0.0.1:6333"):
+        with pytest.raises(ValueError, match="write http"):
+            Index.open(address, embedder)
 
 
 def test_other_files_are_left_alone(tmp_path, embedder, scorer):

@@ -18,6 +18,7 @@ pytest.importorskip("qdrant_edge")
 
 from qrr_lib.engine import Index
 
+RANKINGS = ["cosine", "words", "cosine + words", "mix"]
 TEXTS = {
     "bread.md": "# Bread\n\nKnead the dough, wait an hour, and bake it.",
     "deep/qubit.txt": "A qubit is turned by two angles.",
@@ -42,7 +43,8 @@ def run(tmp_path, monkeypatch, capsys, embedder):
     """Function: words of a command → (exit code, stdout, stderr), in a folder of its
     own with the documents in "docs".
     """
-    monkeypatch.setattr(qrr_lib, "TextEmbedder", lambda **_: embedder, raising=False)
+    for place in ("qrr_lib.TextEmbedder", "qrr_lib.engine.about.TextEmbedder"):
+        monkeypatch.setattr(place, lambda *_, **__: embedder, raising=False)
     monkeypatch.chdir(tmp_path)
     for name, text in TEXTS.items():
         write(Path("docs") / name, text)
@@ -75,7 +77,7 @@ def test_three_commands(run, embedder):
     code, out, _ = run("search --index my.index -k 2", "music with a trumpet")
     assert code == 0 and out.startswith(" 1. Jazz  (deep/page.html#1)\n")
     assert "A trumpet plays the blues." in out and out.count("by cosine") == 2
-    code, out, _ = run("info my.index")
+    code, out, _ = run("info --index my.index")
     assert code == 0 and "passages     5" in out and "all-MiniLM-L6-v2" in out
 
 
@@ -157,6 +159,15 @@ def test_one_id_from_two_places_is_said_and_a_moved_folder_is_no_conflict(run):
     assert code == 0 and "holds 5" in out
 
 
+def test_a_file_keeps_its_id_from_whichever_folder_it_is_read(run, embedder):
+    run("index docs --to my.index")
+    before = set(held(embedder))
+    write(Path("docs/deep/qubit.txt"), "Other words.")
+    assert "1 new or changed" in run("index docs/deep/qubit.txt --to my.index")[1]
+    assert "0 new or changed" in run("index docs/deep --to my.index --sync")[1]
+    assert set(held(embedder)) == before
+
+
 def test_bad_files_are_listed_at_the_end_and_the_exit_code_says_so(run):
     Path("docs/broken.pdf").write_bytes(b"%PDF-")
     write(Path("docs/rows2.csv"), "id,text\n" + "x\n" * 9)
@@ -187,7 +198,7 @@ def test_search_with_conditions_words_and_json(run):
     assert pairs["sea"] == "sea"
     assert "sea ~ sea" in run("search --index my.index --explain", "the sea")[1]
     code, out, err = run("search x --index my.index --where", "year>3000")
-    assert (code, out) == (0, "") and "nothing was found" in err
+    assert (code, out) == (0, "") and "nothing was found with year>3000" in err
 
 
 def test_a_text_cannot_steer_the_terminal(run):
@@ -212,7 +223,7 @@ def test_delete_takes_documents_and_passages(run, embedder):
     "words, said",
     [
         ("search x --index nowhere", "no index"),
-        ("info docs", "no index"),
+        ("info --index docs", "no index"),
         ("search x --index my.index --where year", "no condition"),
         ("search x --index my.index --mode trained", "--mode has no meaning"),
         ("search x --where year>1", "--where has no meaning"),
@@ -241,8 +252,9 @@ def test_evaluate_judges_documents_or_passages(run):
     write(table, header + "q1\tbread.md\t2\nq2\tlong.txt\t1\nq2\tr1\t0\n")
     code, out, _ = run(f"evaluate --index my.index --qrels {table}")
     assert code == 0 and out.startswith("2 queries, judged by document")
-    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines()[2:]}
-    assert rows == dict.fromkeys(["cosine", "words", "mix"], ["1.0000"] * 3)
+    rows = (line.rsplit(maxsplit=3) for line in out.splitlines()[2:])
+    rows = {name.strip(): values for name, *values in rows}
+    assert rows == dict.fromkeys(RANKINGS, ["1.0000"] * 3)
     write(table, header + "q1\tr1#1\t1\n")
     code, out, _ = run(f"evaluate --index my.index --qrels {table}")
     assert "judged by passage" in out and float(out.split()[-3]) < 1
@@ -272,7 +284,7 @@ def test_the_same_commands_with_an_address(run, monkeypatch):
     Path("docs/bread.md").unlink()
     assert "1 deleted" in run(f"index docs --to {place} --sync")[1]
     assert "1 passages deleted" in run(f"delete --index {place} r1")[1]
-    assert "passages     3" in run(f"info {place}")[1]
+    assert "passages     3" in run(f"info --index {place}")[1]
 
 
 def mixed_folder(folder: Path) -> dict[str, int]:
@@ -343,7 +355,7 @@ def test_an_index_is_judged_and_evaluated(run, embedder):
     queries = ["how is bread baked?", "letters about the sea"]
     with Index.open("my.index", embedder) as index:
         judging = Judging("judged", queries, index, depth=2)
-    assert set(judging.runs) == {"cosine", "words", "mix"}
+    assert list(judging.runs) == RANKINGS
     while judging.now:
         judging.grade(3 if "bread" in judging.now[1] else 0)
     assert judging.compare("mix", "cosine").n == 2

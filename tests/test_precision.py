@@ -69,14 +69,6 @@ def test_an_unknown_precision_is_refused():
         TextEmbedder(LIGHT, precision="int4")
 
 
-def test_int8_without_its_packages_says_how_to_get_them(monkeypatch):
-    monkeypatch.setattr(int8.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match="pip install onnxruntime$"):
-        TextEmbedder(LIGHT, precision="int8")
-    with pytest.raises(ValueError, match="pip install onnx onnxscript onnxruntime$"):
-        int8.need("onnx", "onnxscript", "onnxruntime")
-
-
 @pytest.fixture
 def exporter(empty_cache, monkeypatch, tmp_path):
     """Calls `int8_file` with an exporter that writes `data` and ends with `code`."""

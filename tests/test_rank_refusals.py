@@ -80,6 +80,9 @@ REFUSALS = {
     # scorers and weights
     "NaN": (lambda _: Scorer(HEAD).encode(ROWS * np.nan), "NaN"),
     "similarity": (lambda _: Scorer(HEAD, "cosine"), "unknown similarity 'cosine'"),
+    "no angles": (lambda _: Scorer(None), "take a head or a QubitMap .* not None"),
+    "class as angles": (lambda _: Scorer(QubitMap), "take a head .* not <class"),
+    "circuit of 4": (lambda _: Scorer(HEAD, circuit=4), r"Circuit\(n_qubits=…\) as"),
     "backend": (lambda _: Scorer(HEAD, backend="cirq"), "unknown backend 'cirq'"),
     "per": (lambda _: Scorer(HEAD, per="word"), "choose one of text, token"),
     "interaction": (lambda _: tokens(HEAD, interaction="min"), "one of max, mean"),
@@ -101,12 +104,12 @@ REFUSALS = {
     "no weights": (lambda _: FOUND.mix({}), "add up to 1"),
     "no such signal": (
         lambda _: FOUND.mix({"cosine": 0.5, "words": 0.5}),
-        "no signal 'words'; there is cosine",
+        "unknown signal 'words'; choose one of cosine",
     ),
     # FAISS
     "unknown index": (lambda _: FaissRetriever("annoy"), "choose one of flat, ivf"),
     "empty index": (lambda _: FaissRetriever().search(ROWS, 1), "index is empty"),
-    "nothing to save": (lambda _: FaissRetriever().save("x"), "nothing to save"),
+    "nothing to save": (lambda _: FaissRetriever().save("x"), "index is empty"),
     "flat has no nprobe": (put(FaissRetriever(), "nprobe", 4), "always exact"),
     "hnsw has no nprobe": (put(FaissRetriever("hnsw"), "nprobe", 4), "set .ef_search"),
     "ivf has no ef": (lambda _: FaissRetriever("ivf").ef_search, "set .nprobe"),

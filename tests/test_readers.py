@@ -105,8 +105,8 @@ def test_a_folder_of_mixed_files(tmp_path):
     assert source == (tmp_path / "deep" / "notes.md").resolve().as_posix()
 
 
-def test_hidden_files_and_the_index_itself_are_passed_over(tmp_path):
-    for name in (".git/a.txt", ".b.txt", "my.index/c.txt", "d.txt"):
+def test_hidden_files_a_lock_and_the_index_itself_are_passed_over(tmp_path):
+    for name in (".git/a.txt", ".b.txt", "my.index/c.txt", "~$e.docx", "d.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("text", encoding="utf-8")
     assert list(read(tmp_path, leave_out=tmp_path / "my.index")[0]) == ["d.txt"]
@@ -227,6 +227,25 @@ def test_an_encrypted_and_an_empty_pdf(tmp_path):
     assert "no text" in skipped["scan.pdf"][0]
 
 
+def test_a_pdf_that_opens_without_a_password_is_read(tmp_path, monkeypatch):
+    """Only its owner may change or print it; by AES it takes one more package."""
+    import pypdf
+
+    write_pdf(tmp_path / "a.pdf", ["only words"])
+    writer = pypdf.PdfWriter(clone_from=str(tmp_path / "a.pdf"))
+    writer.encrypt("", "the owner's", algorithm="RC4-128")
+    writer.write(str(tmp_path / "a.pdf"))
+    documents, skipped, _ = read(tmp_path)
+    assert "only words" in documents["a.pdf"].text and not skipped
+
+    def no_aes(*_):
+        raise pypdf.errors.DependencyError
+
+    monkeypatch.setattr(pypdf.PdfReader, "_handle_encryption", no_aes)
+    documents, skipped, _ = read(tmp_path)
+    assert not documents and "pip install cryptography" in skipped["a.pdf"][0]
+
+
 def test_a_large_text_and_one_that_unpacks_to_a_large_one(tmp_path, monkeypatch):
     (tmp_path / "large.txt").write_bytes(b"x" * 3_000_001)
     (tmp_path / "bomb.txt.gz").write_bytes(gzip.compress(b"x" * 30_000_000))
@@ -252,7 +271,7 @@ BAD_ROWS = {
             6: "empty",
             7: "half a character",
             8: "not UTF-8.*line 8",
-            10: "'id' must be text, not None",
+            10: "no 'id' among its fields: text",
             11: r"'a' stands in .*t\.jsonl \(line 1\), too",
         },
     ),

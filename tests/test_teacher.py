@@ -171,7 +171,7 @@ def test_the_seconds_of_cells_fit_into_the_minutes():
 PLANS = {
     title: rows(body, "start")
     for title, body in re.findall(
-        r"(?ms)^### Plan: (.+?)\n(.*?)(?=^##)", page("README")
+        r"(?ms)^## Plan: (.+?)\n(.*?)(?=^## |\Z)", page("plans")
     )
 }
 OF_NUMBER = {path.name[:2]: path for path in LESSONS}
@@ -186,6 +186,21 @@ def test_there_are_five_plans():
     _, leak, service, *_ = PLANS.values()
     assert {number_of(row[3]) for row in leak} == {"", "06", "07", "08"}
     assert {number_of(row[3]) for row in service} == {"", "09", "13"}
+
+
+def test_the_first_page_is_read_in_five_minutes():
+    """Its table names each plan with its minutes, its lessons, and the minutes that the
+    teacher reads them in; 220 words a minute.
+    """
+    found = rows(page("README"), "plan")
+    assert len(page("README").split()) <= 5 * 220
+    for (link, length, _, lessons, reading), title in zip(found, PLANS, strict=True):
+        name, anchor = re.fullmatch(r"\[(.+)\]\(plans\.md#(.+)\)", link).groups()
+        assert title == f"{name[0].lower()}{name[1:]}, {length} minutes"
+        assert anchor == "plan-" + title.replace(",", "").replace(" ", "-")
+        opened = sorted({number_of(row[3]) for row in PLANS[title]} - {""})
+        assert lessons in (", ".join(opened), f"{opened[0]} to {opened[-1]}"), title
+        assert int(reading) == sum(table_of(OF_NUMBER[n])["read"] for n in opened)
 
 
 def number_of(cell: str) -> str:
@@ -255,7 +270,7 @@ def test_plans_add_up(title):
 @pytest.mark.parametrize("title", list(PLANS)[-2:])
 def test_no_lesson_is_forgotten(title):
     """Half a day and a day open a lesson or leave it to be read at home."""
-    body = page("README").split(f"### Plan: {title}")[1].split("\n##")[0]
+    body = page("plans").split(f"## Plan: {title}")[1].split("\n## ")[0]
     at_home = re.search(r"\*At home\*: ([\d, ]+)\.", body)[1].split(", ")
     opened = {number_of(row[3]) for row in PLANS[title]} - {""}
     assert sorted([*opened, *at_home]) == notebooks.NUMBERS

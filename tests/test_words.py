@@ -100,7 +100,7 @@ def test_union_takes_cosines_best_then_words(words):
     assert found["d"] == pytest.approx(0.9) and found["b"] is None
     with pytest.raises(ValueError, match="duplicate ids, nothing was added"):
         stage.add(["new", "a"], vectors[:2], ["one", "two"])
-    with pytest.raises(ValueError, match="vectors of 5"):
+    with pytest.raises(ValueError, match="made for 5"):
         stage.add(["new"], np.ones((1, 3), dtype=np.float32), ["one"])
     assert len(stage) == len(stage.vectors) == len(stage.words) == 5
 
@@ -195,7 +195,7 @@ REFUSED = {
     ),
     "unknown signal": (
         lambda h: setattr(h, "weights", {"bm25": 1.0}),
-        "no signal 'bm25'",
+        "unknown signal 'bm25'",
     ),
     "words not known": (
         lambda h: Reranker(h.embedder, h.scorer, weights={"words": 1.0}),

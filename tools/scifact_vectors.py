@@ -24,7 +24,7 @@ def write_vectors(folder: Path, collection, docs, queries, model: str = MODEL) -
     from safetensors.numpy import save_file
 
     from qrr_lib.files import atomic_path
-    from qrr_lib.rank.shipped_vectors import vectors_digest
+    from qrr_lib.rank.judged import vectors_digest
 
     rows = {"docs": docs.astype("float16"), "queries": queries.astype("float16")}
     for name, lines in listed(collection):

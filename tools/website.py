@@ -38,7 +38,9 @@ STAGES = ("embed", "encode", "rank", "learn", "shots", "serve", "engine", "cours
 GUIDES = (
     "notebooks/then_and_now.md",
     "notebooks/instructor/README.md",
+    "notebooks/instructor/plans.md",
     "notebooks/instructor/notes.md",
+    "notebooks/instructor/room.md",
     "notebooks/instructor/assessment.md",
     "notebooks/instructor/14_cost.md",
     "data/README.md",

@@ -25,7 +25,7 @@ COMMANDS = {  # what a command does: its arguments, with their marks
     engine_commands.index: "paths+ --to! --sync --tokens --precision "
     "--workers --address",
     engine_commands.delete: "ids+ --index!",
-    engine_commands.info: "index",
+    engine_commands.info: "--index!",
     engine_commands.evaluate: "--index! --qrels! --queries",
     commands.check: "",
     commands.models: "name?",
@@ -39,7 +39,6 @@ SETTINGS = {  # argument: how it is read, unless it is any text
     "collection": {"default": "course"},
     "paths": {"metavar": "PATH"},
     "ids": {"metavar": "ID"},
-    "index": {"metavar": "INDEX"},
     "--mode": {"choices": list(commands.MODES), "default": commands.USUAL_MODE},
     "--alpha": {"type": float},
     "-k": {"type": int, "default": 8},

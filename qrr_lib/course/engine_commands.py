@@ -77,7 +77,8 @@ def search(args) -> None:
     for hit in hits:
         _print_hit(hit, matches.get(hit.id, []))
     if not hits:
-        say("nothing was found")
+        asked = f" with {' and '.join(args.where or [])} (--json shows fields)"
+        say("nothing was found" + (asked if where else ""))
 
 
 def delete(args) -> int:
@@ -101,7 +102,7 @@ def info(args) -> None:
 
 
 def evaluate(args) -> None:
-    """score cosine, words and the mix on judged queries (lesson 08)"""
+    """score cosine, words, both and the mix on judged queries (lesson 08)"""
     qrels = read_qrels(args.qrels)
     every = read_queries(args.queries or _queries_beside(Path(args.qrels)))
     if lost := sorted(set(qrels) - set(every)):
@@ -116,10 +117,10 @@ def evaluate(args) -> None:
         k = 100 * (-(-len(ids) // len(documents)) if whole else 1)
         runs = rankings(target, {key: every[key] for key in qrels}, min(k, 1000))
     print(f"{len(qrels)} queries, judged by {'document' if whole else 'passage'}")
-    print("        " + "".join(f"{measure:>9}" for measure in MEASURES))
+    print(" " * 16 + "".join(f"{measure:>9}" for measure in MEASURES))
     for name, run in runs.items():
         values = qrr_lib.evaluate(_by_document(run) if whole else run, qrels, MEASURES)
-        print(f"{name:<8}" + "".join(f"{values[one]:9.4f}" for one in MEASURES))
+        print(f"{name:<16}" + "".join(f"{values[one]:9.4f}" for one in MEASURES))
 
 
 def _by_document(run: Mapping[str, Mapping[str, float]]) -> dict:
@@ -142,7 +143,7 @@ def _queries_beside(qrels: Path) -> Path:
 
 
 def _opened(place: str):
-    return engine.Index.open(place, qrr_lib.TextEmbedder(cache=False))
+    return engine.Index.open(place)
 
 
 def _opened_or_made(place: str, tokens: str | None, precision: str):

@@ -33,7 +33,7 @@ class Judging:
     queries : list of str
         Questions that you would really ask.
     index : Index
-        Its rankings by cosine, by words and by the mix are to be compared.
+        Its rankings by cosine, by words, by both and by the mix are to be compared.
     depth : int
         So many passages of each ranking are judged, and compared by nDCG@depth.
 

@@ -6,13 +6,13 @@ JSON object a line, and `qrels/SPLIT.tsv` with the columns query, document, grad
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from qrr_lib.checks import check_ids, checked_texts
-from qrr_lib.embed.qrels import judgements
+from qrr_lib.embed.qrels import read_qrels
 from qrr_lib.embed.rows import TABLES, fields_of, kind_of, read_rows
 from qrr_lib.files import data_dir, folder, path_of, say
 
@@ -116,7 +116,7 @@ def _read_beir(place: Path) -> Collection:
     for path in sorted((place / "qrels").glob("[!.]*")):
         if kind_of(path) in TABLES:
             split = Path(path.name.removesuffix(".gz")).stem
-            qrels[split] = _known(judgements(path), queries, docs, path)
+            qrels[split] = _known(read_qrels(path), queries, docs, path)
     parts = [judged for split, judged in qrels.items() if split.startswith("test_")]
     if parts and "test" not in qrels:
         qrels["test"] = {qid: grades for part in parts for qid, grades in part.items()}
@@ -153,22 +153,20 @@ def _documents(
         yield found
 
 
-def _known(rows: Iterable, queries: dict, docs: dict, source) -> dict[str, dict]:
-    """{query: {document: grade}} of what the collection holds; says what it leaves
-    out.
-    """
-    judged, absent = {}, 0
-    for qid, did, grade in rows:
-        if qid in queries and did in docs:
-            judged.setdefault(qid, {})[did] = grade
-        else:
-            absent += 1
+def _known(qrels: dict, queries: dict, docs: dict, source) -> dict[str, dict]:
+    """Judgements of what the collection holds; says how many it leaves out."""
+    known = {}
+    for qid, judged in qrels.items():
+        kept = {did: grade for did, grade in judged.items() if did in docs}
+        if kept and qid in queries:
+            known[qid] = kept
+    absent = sum(map(len, qrels.values())) - sum(map(len, known.values()))
     if absent:
         say(
             f"{source}: left out {absent} judgements of documents or queries that the "
             "collection does not hold; scores count what is there"
         )
-    return judged
+    return known
 
 
 def _read_ir_datasets(name: str, dataset) -> Collection:
@@ -177,19 +175,20 @@ def _read_ir_datasets(name: str, dataset) -> Collection:
         text = doc.text if hasattr(doc, "text") else doc.default_text()
         docs[doc.doc_id] = Document(getattr(doc, "title", "") or "", text)
     queries = {query.query_id: query.default_text() for query in dataset.queries_iter()}
-    judged = ((r.query_id, r.doc_id, r.relevance) for r in dataset.qrels_iter())
-    qrels = {"test": _known(judged, queries, docs, name)}
+    qrels = {"test": _known(dataset.qrels_dict(), queries, docs, name)}
     return Collection(name, docs, queries, qrels)
 
 
-def ids_and_texts(
+def checked_documents(
     documents: Collection | Mapping[str, str], skip_empty: bool = False
-) -> tuple[list[str], list[str]]:
-    """(ids, texts) of a Collection, or of a mapping {id: text}; ValueError names the
-    document that has no text, or (`skip_empty`) it is left out, and listed on stderr.
+) -> tuple[list[str], list[str], Mapping]:
+    """(ids, texts, {id: what is shown of it}) of a Collection, or of a mapping {id:
+    text}; ValueError names the document that has no text, or (`skip_empty`) it is left
+    out, and listed on stderr.
     """
+    shown = documents
     if isinstance(documents, Collection):
-        documents = dict(zip(documents.docs, documents.texts()))
+        shown, documents = documents.docs, dict(zip(documents.docs, documents.texts()))
     if not isinstance(documents, Mapping):
         raise ValueError(
             "documents must be a Collection or {id: text}, not "
@@ -201,9 +200,4 @@ def ids_and_texts(
         say(f"left out {len(empty)} documents without text: {named}")
         documents = {key: documents[key] for key in documents if key not in empty}
     ids = check_ids(list(documents))
-    return ids, checked_texts(documents.values(), ids)
-
-
-def documents_of(documents: Collection | Mapping[str, str]) -> Mapping:
-    """{id: Document} of a Collection, or a mapping {id: text} as it is."""
-    return documents.docs if isinstance(documents, Collection) else documents
+    return ids, checked_texts(documents.values(), ids), shown

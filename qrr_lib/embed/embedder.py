@@ -213,10 +213,6 @@ class TextEmbedder:
 def _precision(asked: str) -> str:
     """The precision to use; says where bf16 will be slow."""
     one_of("precision", asked, PRECISIONS)
-    if asked == "int8":
-        from qrr_lib.embed.int8 import need
-
-        need("onnxruntime")
     if asked in ("fp32", "int8"):
         return asked
     import torch

@@ -105,16 +105,13 @@ def from_own_cache(spec: ModelSpec) -> Path | None:
 
 
 def from_hub_cache(spec: ModelSpec) -> Path | None:
-    """Where other programs left the pinned revision, if all of it is there."""
+    """Where other programs left the pinned revision, if its weights are there."""
     from huggingface_hub import try_to_load_from_cache
 
     if not spec.repo:
         return None
-    for name in ("modules.json", "tokenizer.json", spec.weights):
-        path = try_to_load_from_cache(spec.repo, name, revision=spec.revision)
-        if not isinstance(path, str):
-            return None
-    return Path(path).parent
+    path = try_to_load_from_cache(spec.repo, spec.weights, revision=spec.revision)
+    return Path(path).parent if isinstance(path, str) else None
 
 
 def from_hub(spec: ModelSpec) -> Path:

@@ -7,8 +7,6 @@ equal shares first (outlier channel splitting, Zhao et al. 2019), which changes 
 in exact arithmetic.
 """
 
-import hashlib
-import importlib.util
 import os
 import subprocess
 import sys
@@ -19,7 +17,7 @@ import torch
 from torch import nn
 
 from qrr_lib.embed.collection import load_collection
-from qrr_lib.embed.models import ModelSpec
+from qrr_lib.embed.models import ModelSpec, sha256_of
 from qrr_lib.files import atomic_path, cache_dir, project_dir, say
 
 RECIPE = "2"  # of the export: another one makes another file
@@ -33,17 +31,15 @@ def int8_file(spec: ModelSpec, folder: Path) -> Path:
     """The ONNX file with 8-bit weights of the model in a folder: from our cache, or
     exported now, in a process of its own; a file is whole, or not there.
 
-    Raises ValueError if packages are missing, or the export fails or strays too far.
+    Raises ValueError if the export fails or strays too far.
     """
-    need("onnxruntime")
     home = cache_dir() / "onnx"
     stem = f"{spec.name}-int8-{RECIPE}-{spec.sha256[-12:]}"
     for path in home.glob(f"{stem}-*.onnx"):
-        if path.stem.endswith(_digest(path)):
+        if path.stem.endswith(sha256_of(path)[:12]):
             return path
         say(f"the exported embedder {path.name} is damaged; exporting it again")
         path.unlink()
-    need("onnx", "onnxscript", "onnxruntime")
     say(f"exporting {spec.name} in 8 bits (minutes, once)")
     with atomic_path(home / f"{stem}.onnx") as partial:
         command = [sys.executable, "-m", "qrr_lib.embed.int8", folder, partial]
@@ -55,22 +51,27 @@ def int8_file(spec: ModelSpec, folder: Path) -> Path:
                 f"the export of {spec.name} in 8 bits failed ({last[-1]}); nothing was "
                 'kept: use precision="fp32"'
             )
-        name = f"{stem}-{_digest(partial)}.onnx"
+        name = f"{stem}-{sha256_of(partial)[:12]}.onnx"
     return (home / f"{stem}.onnx").replace(home / name)
 
 
-def need(*packages: str) -> None:
-    """ValueError with the command that installs them, if packages are missing."""
-    if missing := [one for one in packages if importlib.util.find_spec(one) is None]:
+def onnx_session(path: Path, threads: int, **options):
+    """ONNX Runtime's session of a file, on the CPU; ValueError if it can't read it."""
+    import onnxruntime
+
+    # from memory: no open file that Windows would refuse to replace
+    data = path.read_bytes()
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads
+    settings.log_severity_level = 3
+    try:
+        cpu = ["CPUExecutionProvider"]
+        return onnxruntime.InferenceSession(data, settings, providers=cpu, **options)
+    except Exception as error:  # the runtime raises classes of its own
+        reason = str(error).splitlines()[0]
         raise ValueError(
-            f'precision="int8" needs {" and ".join(missing)}: pip install '
-            f"{' '.join(missing)}"
-        )
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+            f"{path.name} is not a readable ONNX file ({reason})"
+        ) from None
 
 
 class OnnxTransformer(nn.Module):
@@ -80,17 +81,8 @@ class OnnxTransformer(nn.Module):
 
     def __init__(self, path: Path, config):
         super().__init__()
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3
-        provider = ["CPUExecutionProvider"]
-        # from memory: no open file that Windows would refuse to replace
-        data = path.read_bytes()
-        self.session = onnxruntime.InferenceSession(
-            data, options, providers=provider, disabled_optimizers=SLOW
-        )
+        threads = torch.get_num_threads()
+        self.session = onnx_session(path, threads, disabled_optimizers=SLOW)
         self.config, self.device = config, torch.device("cpu")
 
     def forward(self, input_ids, **_):

@@ -16,23 +16,11 @@ GRADE_COLUMNS = {"score", "grade", "relevance", "rel", "label", "judgement", "ju
 
 
 def read_qrels(path: str | os.PathLike) -> dict[str, dict[str, int]]:
-    """{query id: {document id: grade}} of a table with or without a header, or of a
-    file in TREC's format; ValueError names file and line.
+    """{query id: {document id: grade}} of a table, with or without a first line that
+    names the columns, or of a file in TREC's format; ValueError names file and line.
     """
     qrels: dict[str, dict[str, int]] = {}
-    for query, document, grade in judgements(path_of(path)):
-        qrels.setdefault(query, {})[document] = grade
-    if not qrels:
-        raise ValueError(f"{path} holds no judgements")
-    return qrels
-
-
-def judgements(path: Path) -> Iterator[tuple[str, str, int]]:
-    """(query, document, grade) of every line; a first line that names the columns is
-    passed over.
-    """
-    seen: dict[tuple, int] = {}
-    for number, (where, cells) in enumerate(_cells(path)):
+    for number, (where, cells) in enumerate(_cells(path_of(path))):
         if number == 0 and str(cells[-1]).strip().lower() in GRADE_COLUMNS:
             continue
         try:
@@ -47,9 +35,11 @@ def judgements(path: Path) -> Iterator[tuple[str, str, int]]:
         pair, grade = (str(query), str(document)), int(float(judged))
         if not all(map(str.strip, pair)):
             raise ValueError(f"{path}, {where}: the id of query or document is empty")
-        if seen.setdefault(pair, grade) != grade:
+        if qrels.setdefault(pair[0], {}).setdefault(pair[1], grade) != grade:
             raise ValueError(f"{path}, {where}: {pair} was judged otherwise before")
-        yield *pair, grade
+    if not qrels:
+        raise ValueError(f"{path} holds no judgements")
+    return qrels
 
 
 def _cells(path: Path) -> Iterator[tuple[str, list]]:

@@ -101,7 +101,9 @@ def fields_of(row) -> tuple[str, str, str, dict]:
         raise ValueError("it is no object with fields")
     row = dict(row)
     name = "_id" if "_id" in row else "id"
-    key = row.pop(name, None)
+    if name not in row:
+        raise ValueError(f"there is no 'id' among its fields: {', '.join(row)[:80]}")
+    key = row.pop(name)
     key = str(key) if type(key) is int else key
     title, text = (row.pop(name, None) for name in ("title", "text"))
     title, text = ("" if value is None else value for value in (title, text))

@@ -24,27 +24,28 @@ from qrr_lib.files import data_dir
 SOURCES = ("QubitAnglePredictor", "EquatorialHead", "QubitMap")  # that can be saved
 
 
-def check_vectors(vectors, dim: int | None = None) -> torch.Tensor:
+def check_vectors(vectors, dim: int | None = None, owner="head") -> torch.Tensor:
     """Return (B, D) vectors as a tensor, or raise ValueError that says what is wrong:
-    shape, a width other than `dim`, NaN or infinity.
+    shape, a width other than the `dim` of their owner, NaN, infinity, or numbers so
+    large that a length overflows.
     """
     vectors = numbers("embeddings", vectors)
-    if vectors.ndim != 2:
+    if vectors.ndim != 2 or not vectors.shape[1]:
         raise ValueError(
             f"expected a batch of embeddings of shape (B, {dim or 'D'}), got shape "
             f"{tuple(vectors.shape)}"
         )
     if dim not in (None, vectors.shape[1]):
         raise ValueError(
-            f"these embeddings have {vectors.shape[1]} numbers, this head was made for "
-            f"{dim}: use the embedding model that the head belongs to, or make a head "
-            "of that width"
+            f"these embeddings have {vectors.shape[1]} numbers, this {owner} was made "
+            f"for {dim}: use the embedding model that the {owner} belongs to, or make "
+            f"a {owner} of that width"
         )
-    finite = torch.isfinite(vectors).all(dim=1)
+    finite = torch.linalg.vector_norm(vectors.detach().float(), dim=1).isfinite()
     if not finite.all():
         raise ValueError(
-            f"embedding {finite.int().argmin()} holds NaN or infinity; embed that text "
-            "again"
+            f"embedding {finite.int().argmin()} holds NaN, infinity or too large "
+            "numbers; embed that text again"
         )
     return vectors
 

@@ -104,3 +104,10 @@ class Circuit:
             if layer < self.n_layers - 1 or self.trailing:
                 for pair in self.entangling_pairs():
                     yield Gate(two_qubit, pair)
+
+
+def checked_circuit(circuit) -> Circuit:
+    """The circuit, or one qubit's for None; ValueError for anything else."""
+    if not isinstance(circuit := circuit or Circuit(), Circuit):
+        raise ValueError(f"take Circuit(n_qubits=…) as the circuit, not {circuit!r}")
+    return circuit

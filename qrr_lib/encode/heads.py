@@ -7,7 +7,7 @@ from torch import nn
 
 from qrr_lib.checks import whole_number
 from qrr_lib.encode.angles import AngleSource
-from qrr_lib.encode.circuit import Circuit
+from qrr_lib.encode.circuit import Circuit, checked_circuit
 
 
 class QubitAnglePredictor(AngleSource):
@@ -39,7 +39,7 @@ class QubitAnglePredictor(AngleSource):
         super().__init__()
         self.embedding_dim = whole_number("embedding_dim", embedding_dim)
         self.hidden_dim = whole_number("hidden_dim", hidden_dim)
-        self.circuit = circuit or Circuit()
+        self.circuit = checked_circuit(circuit)
         n_angles = math.prod(self.circuit.angle_shape)
         self.layers = nn.Sequential(
             nn.Linear(self.embedding_dim, self.hidden_dim),
@@ -87,7 +87,7 @@ class EquatorialHead(AngleSource):
     ):
         super().__init__()
         self.embedding_dim = whole_number("embedding_dim", embedding_dim)
-        self.circuit = circuit or Circuit(64)
+        self.circuit = checked_circuit(circuit or Circuit(64))
         self.linear = nn.Linear(self.embedding_dim, math.prod(self.circuit.angle_shape))
         std = self.SPREAD / self.GAIN
         nn.init.normal_(self.linear.weight, std=std, generator=seeded(seed))

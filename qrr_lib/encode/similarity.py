@@ -43,9 +43,8 @@ class Similarity:
         Bloch sphere wherever a circuit has one; so do product states of more than 12
         qubits, which never become statevectors.
         """
-        if has_closed_form(circuit) and (
-            backend is None or circuit.n_qubits > MAX_QUBITS
-        ):
+        closed_form = circuit.is_product and circuit.n_layers == 1
+        if closed_form and (backend is None or circuit.n_qubits > MAX_QUBITS):
             return bloch_vectors(angles)
         return encode(angles, circuit, backend or "torch")
 
@@ -118,10 +117,10 @@ class LocalFidelity(Similarity):
     averages = True
 
     def rows(self, angles, circuit, backend=None):
-        large = circuit.n_qubits > MAX_QUBITS
-        if has_closed_form(circuit) and (large or backend in (None, "torch")):
-            return bloch_vectors(angles)
-        return reduced_bloch_vectors(encode(angles, circuit, backend or "torch"))
+        # "torch" too: the closed form gives the same Bloch vectors, and sooner
+        backend = None if backend == "torch" else backend
+        rows = super().rows(angles, circuit, backend)
+        return reduced_bloch_vectors(rows) if rows.is_complex() else rows
 
     def pairs(self, a, b):
         return local_fidelity(a, b)
@@ -146,8 +145,3 @@ COSINE = Cosine()
 def similarity_named(name: str) -> Similarity:
     """Look a similarity up; ValueError lists the names."""
     return SIMILARITIES[one_of("similarity", name, SIMILARITIES)]
-
-
-def has_closed_form(circuit: Circuit) -> bool:
-    """True where Bloch vectors follow from angles directly: one layer, a product."""
-    return circuit.is_product and circuit.n_layers == 1

@@ -7,6 +7,8 @@ import tempfile
 import uuid
 from pathlib import Path
 
+from qrr_lib.embed.embedder import TextEmbedder
+from qrr_lib.embed.models import EMBEDDING_MODELS
 from qrr_lib.encode.angles import load_source, save_source
 from qrr_lib.engine.tokens import tokens_named
 from qrr_lib.files import say
@@ -57,10 +59,17 @@ def read_about(place, store) -> dict:
     return about
 
 
-def kept_kind(place, about: dict, embedder, scorer: Scorer | None = None):
+def kept_kind(place, about: dict, embedder=None, scorer: Scorer | None = None):
     """How an index keeps tokens (`qrr_lib.engine.tokens`), with its scorer; ValueError
-    if it belongs to another model or map.
+    if it belongs to another model or map. Without an embedder, with that of its model.
     """
+    if embedder is None:
+        if about["model"] not in EMBEDDING_MODELS:
+            raise ValueError(
+                f"the index at {place} was made with the model {about['model']!r}: "
+                "open it in Python, with an embedder of that model"
+            )
+        embedder = TextEmbedder(about["model"], cache=False)
     check_same(place, about, {"model": embedder.name})
     embedder = as_made(about, embedder)
     kind = tokens_named(about["tokens"], embedder, scorer or kept_scorer(about))
@@ -86,6 +95,7 @@ def check_same(place, about: dict, here: dict) -> None:
         if about[name] != value:
             raise ValueError(
                 f"the index at {place} belongs to another {name.split('_')[0]} ({name} "
-                f"{about[name][:12]}, here {value[:12]}): its states cannot be "
-                "compared; open it with that one, or index again"
+                f"{about[name][:20]}, here {value[:20]}): its states cannot be "
+                "compared; open it with that one (QRR_MODEL names a model), or index "
+                "again"
             )

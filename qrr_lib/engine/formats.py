@@ -59,11 +59,17 @@ def _html(data: bytes) -> tuple[str, str]:
 
 def _pdf(data: bytes) -> tuple[str, str]:
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # we say what is wrong
-    pdf = package("pypdf").PdfReader(io.BytesIO(data))
-    if pdf.is_encrypted:
-        raise ValueError("it is encrypted: save it without a password")
-    title = str((pdf.metadata or {}).get("/Title") or "")
-    text = "".join(page.extract_text() + "\f" for page in pdf.pages)
+    errors = package("pypdf.errors")
+    try:  # an encrypted one may still open without a password
+        pdf = package("pypdf").PdfReader(io.BytesIO(data))
+        title = str((pdf.metadata or {}).get("/Title") or "")
+        text = "".join(page.extract_text() + "\f" for page in pdf.pages)
+    except errors.FileNotDecryptedError:
+        raise ValueError("it is encrypted: save it without a password") from None
+    except errors.DependencyError:
+        raise ValueError(
+            "it is encrypted by AES: pip install cryptography, or save it without"
+        ) from None
     return title, text.encode("utf-8", "replace").decode()
 
 

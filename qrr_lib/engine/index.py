@@ -52,8 +52,9 @@ class Index(Finder):
         return cls(place, open_store(place, layout, first), kind, about)
 
     @classmethod
-    def open(cls, place, embedder, scorer: Scorer | None = None) -> Self:
-        """Open an index; `scorer` is only needed if its angle source could not be kept.
+    def open(cls, place, embedder=None, scorer: Scorer | None = None) -> Self:
+        """Open an index. Without an embedder it gets one of the model with which it was
+        made; `scorer` is only needed if its angle source could not be kept.
 
         An index made in int8 is asked and filled in int8, which is said.
         FileNotFoundError if there is none, ValueError if it belongs to another model or

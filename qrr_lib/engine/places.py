@@ -4,6 +4,7 @@
 
 import contextlib
 import os
+import re
 from urllib.parse import urlsplit
 
 from qrr_lib.engine import client as server
@@ -18,8 +19,8 @@ LOCAL = "meta.json"  # qdrant-client's local mode made a folder that holds it
 
 
 def is_address(place) -> bool:
-    """True for "http://…"."""
-    return "://" in str(place)
+    """True for "http://…", and for "host:6333", which is then told what it lacks."""
+    return bool(re.match(r"[\w.-]+:(//|[0-9])", str(place)))
 
 
 def open_store(place, layout: dict | None = None, first: Point | None = None) -> Store:
@@ -65,7 +66,7 @@ def _check(place, there: bool, layout: dict | None) -> None:
     if layout and there:
         raise ValueError(f"there is an index at {place} already: open that one")
     if not layout and not there:
-        raise FileNotFoundError(f"no index at {place}: make one first")
+        raise FileNotFoundError(f"no index at {place}: make one first (qrr index)")
 
 
 def _client(place) -> tuple:

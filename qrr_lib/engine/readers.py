@@ -53,7 +53,9 @@ def _inside(folder: Path, leave_out) -> list[Path]:
     for root, folders, names in os.walk(folder):
         near = [name for name in sorted(folders) if name[0] != "."]
         folders[:] = [name for name in near if Path(root, name).resolve() != closed]
-        found += [Path(root, name) for name in sorted(names) if name[0] != "."]
+        # Word keeps ~$name.docx while name.docx is open
+        own = (name for name in sorted(names) if not name.startswith((".", "~$")))
+        found += [Path(root, name) for name in own]
     return found
 
 

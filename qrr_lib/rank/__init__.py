@@ -3,9 +3,9 @@
 first_stage, faiss_index, recall, words, union: what is worth reranking · states:
 encoded texts as ragged rows · codecs: texts to states, one per text or one per token ·
 maxsim, scorer: states compared · mix: the mixed score · ranking: a result that shows
-itself · indexed, reranker, explain: the whole flow · judged: candidates with judgements
-· shipped_vectors: a public collection without its texts · one_inner_product: the same
-score in one stage · metrics: what an order is worth
+itself · indexed, reranker, explain: the whole flow · judged: collections as vectors,
+candidates with judgements · one_inner_product: the same score in one stage · metrics:
+what an order is worth
 """
 
 from qrr_lib.lazy import lazy_names
@@ -19,8 +19,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "union": "Union",
         "mix": "Candidates RankedDocument",
         "judged": "JudgedCandidates Vectors embed_collection judge judged_candidates "
-        "sweep",
-        "shipped_vectors": "load_vectors",
+        "load_vectors sweep",
         "states": "States",
         "scorer": "Scorer",
         "maxsim": "max_sim mean_sim",

@@ -15,7 +15,7 @@ from qrr_lib.embed.cache import text_key
 from qrr_lib.embed.embedder import EncodedText
 from qrr_lib.encode.angles import check_vectors, fingerprint
 from qrr_lib.encode.backends import BACKENDS
-from qrr_lib.encode.circuit import Circuit
+from qrr_lib.encode.circuit import Circuit, checked_circuit
 from qrr_lib.encode.codes import (
     angles_to_codes,
     code_bits,
@@ -49,7 +49,7 @@ class TextCodec:
     ):
         self.angles, self.backend = angles, one_of("backend", backend, BACKENDS)
         self.similarity = similarity_named(similarity)
-        self.circuit = circuit or getattr(angles, "circuit", None) or Circuit()
+        self.circuit = checked_circuit(circuit or getattr(angles, "circuit", None))
 
     @torch.no_grad()
     def rows(self, vectors: np.ndarray) -> torch.Tensor:

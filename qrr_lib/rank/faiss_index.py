@@ -1,11 +1,6 @@
-"""FAISS indexes of five kinds: made, trained, written and read (lesson 05)."""
-
-import json
-import os
+"""FAISS indexes of five kinds: made and trained (lesson 05)."""
 
 import numpy as np
-
-from qrr_lib.arrays import read_tensors, write_tensors
 
 INDEXES = ("flat", "ivf", "ivf_sq8", "ivf_pq", "hnsw")
 PER_CELL = 39  # vectors FAISS wants for each centre that it learns
@@ -59,27 +54,3 @@ def _cells(kind: str, n: int) -> int:
             "which is exact, and quick for some hundred thousand vectors"
         )
     return cells
-
-
-def write(path: str | os.PathLike, index, settings: dict) -> None:
-    """Write an index and its settings to one safetensors file, atomically."""
-    import faiss
-    import torch
-
-    data = torch.from_numpy(faiss.serialize_index(index))
-    write_tensors(path, {"index": data}, {"faiss": json.dumps(settings)})
-
-
-def read(path: str | os.PathLike) -> tuple[dict, object]:
-    """Read what `write` wrote: (settings, index); ValueError for a damaged file."""
-    import faiss
-
-    try:
-        about, tensors = read_tensors(path)
-        settings = json.loads(about["faiss"])
-    except (ValueError, KeyError):
-        raise ValueError(
-            f"{path} was not written by FaissRetriever.save, or it is cut short or "
-            "damaged: save the index again"
-        ) from None
-    return settings, faiss.deserialize_index(tensors["index"].numpy())

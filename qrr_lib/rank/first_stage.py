@@ -12,14 +12,16 @@ Sizes follow from N, the number of vectors in the first `add`:
                              (efSearch) while searching, there never fewer than k
 """
 
+import json
 import os
 from typing import Self
 
 import numpy as np
 
-from qrr_lib.checks import check_ids, numbers, one_of, whole_number
-from qrr_lib.rank import faiss_index
-from qrr_lib.rank.faiss_index import INDEXES
+from qrr_lib.arrays import read_tensors, write_tensors
+from qrr_lib.checks import check_ids, one_of, whole_number
+from qrr_lib.encode.angles import check_vectors
+from qrr_lib.rank.faiss_index import INDEXES, build
 
 
 class FaissRetriever:
@@ -99,7 +101,7 @@ class FaissRetriever:
         if len(ids) != len(vectors):
             raise ValueError(f"{len(ids)} ids for {len(vectors)} vectors")
         if self._index is None:
-            self._index = faiss_index.build(self.kind, vectors)
+            self._index = build(self.kind, vectors)
         self._index.add(vectors)
         self.ids += ids
 
@@ -151,10 +153,12 @@ class FaissRetriever:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write index and ids to one file, atomically."""
-        if self._index is None:
-            raise ValueError("the index is empty: nothing to save")
+        import faiss
+        import torch
+
+        data = torch.from_numpy(faiss.serialize_index(self._filled()))
         settings = {"kind": self.kind, "ids": self.ids, "made_by": self.made_by}
-        faiss_index.write(path, self._index, settings)
+        write_tensors(path, {"index": data}, {"faiss": json.dumps(settings)})
 
     @classmethod
     def load(cls, path: str | os.PathLike, made_by: str | None = None) -> Self:
@@ -163,9 +167,19 @@ class FaissRetriever:
         ValueError if the file is no such file, is cut short or was changed, or if its
         vectors were not made by `made_by`.
         """
-        settings, index = faiss_index.read(path)
+        import faiss
+
+        try:
+            about, tensors = read_tensors(path)
+            settings = json.loads(about["faiss"])
+        except (ValueError, KeyError):
+            raise ValueError(
+                f"{path} was not written by FaissRetriever.save, or it is cut short or "
+                "damaged: save the index again"
+            ) from None
         retriever = cls(settings["kind"], settings["made_by"])
-        retriever._index, retriever.ids = index, settings["ids"]
+        retriever.ids = settings["ids"]
+        retriever._index = faiss.deserialize_index(tensors["index"].numpy())
         if made_by is not None:
             retriever.check_made_by(made_by)
         return retriever
@@ -179,19 +193,6 @@ class FaissRetriever:
             )
 
     def _checked(self, vectors) -> np.ndarray:
-        vectors = numbers("vectors", vectors).detach().cpu().float()
-        vectors = np.ascontiguousarray(vectors.numpy())
-        if vectors.ndim != 2 or not vectors.shape[1]:
-            raise ValueError(f"expected vectors of shape (N, D), got {vectors.shape}")
-        if self._index is not None and vectors.shape[1] != self._index.d:
-            raise ValueError(
-                f"these vectors have {vectors.shape[1]} numbers, the index holds "
-                f"vectors of {self._index.d}: use one embedding model for both"
-            )
-        # a length that overflows would make scores infinite
-        if not np.isfinite(np.einsum("nd,nd->n", vectors, vectors)).all():
-            raise ValueError(
-                "vectors hold NaN, infinity or too large numbers; embed those texts "
-                "again"
-            )
-        return vectors
+        dim = None if self._index is None else self._index.d
+        checked = check_vectors(vectors, dim, "FAISS index").detach().cpu().float()
+        return np.ascontiguousarray(checked.numpy())

@@ -2,7 +2,7 @@
 09).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Self
 
 import numpy as np
@@ -64,10 +64,6 @@ class IndexedDocuments:
         self.doc_ids += ids
         self.rarity.count(states)
         return self
-
-    def rows_of(self, ids: Iterable[str]) -> list[int]:
-        """Positions of documents in `doc_ids`."""
-        return [self._row[key] for key in ids]
 
     def known(self, qid: str, found) -> list[str]:
         """Ids of a given list of candidates, best first; ValueError for one that is

@@ -10,6 +10,8 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from qrr_lib.checks import one_of
+
 SIGNALS = ("cosine", "words", "states")
 
 
@@ -68,12 +70,10 @@ class Candidates:
         `weights` are {signal: weight}, adding up to 1; a number α stands for
         {"cosine": α, "states": 1 − α}. ValueError for others.
         """
-        weights = checked_weights(weights)
-        for name in {name for name, weight in weights.items() if weight}:
-            if name not in self.signals:
-                there = ", ".join(self.signals)
-                raise ValueError(f"there is no signal {name!r}; there is {there}")
-        parts = [w * self.signals[name] for name, w in weights.items() if w]
+        weights = {name: w for name, w in checked_weights(weights).items() if w}
+        for name in weights:
+            one_of("signal", name, self.signals)
+        parts = [w * self.signals[name] for name, w in weights.items()]
         return np.where(self.rows < 0, -np.inf, sum(parts[1:], parts[0]))
 
     def order(self, scores: np.ndarray) -> np.ndarray:
@@ -110,11 +110,8 @@ def checked_weights(weights: float | Mapping[str, float]) -> dict[str, float]:
     if not isinstance(weights, Mapping):
         alpha = checked_alpha(weights)
         return {"cosine": alpha, "states": 1 - alpha}
-    if unknown := weights.keys() - set(SIGNALS):
-        raise ValueError(
-            f"there is no signal {', '.join(map(repr, unknown))}; there is "
-            f"{', '.join(SIGNALS)}"
-        )
+    for name in weights:
+        one_of("signal", name, SIGNALS)
     weights = {name: checked_alpha(w, name) for name, w in weights.items()}
     together = sum(weights.values())
     if abs(together - 1) > 1e-6:

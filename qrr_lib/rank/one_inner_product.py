@@ -23,7 +23,7 @@ from typing import Self
 import numpy as np
 
 from qrr_lib.checks import checked_queries
-from qrr_lib.embed.collection import Collection, documents_of, ids_and_texts
+from qrr_lib.embed.collection import Collection, checked_documents
 from qrr_lib.encode.angles import fingerprint
 from qrr_lib.rank.codecs import TextCodec
 from qrr_lib.rank.first_stage import FaissRetriever
@@ -88,9 +88,9 @@ class HybridIndex:
 
         Returns self.
         """
-        ids, texts = ids_and_texts(collection)
+        ids, texts, shown = checked_documents(collection)
         self.add(ids, self.embedder.encode(texts))
-        self.documents |= documents_of(collection)
+        self.documents |= shown
         return self
 
     def add(self, ids: list[str], vectors: np.ndarray) -> None:

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from qrr_lib.checks import check_ids, checked_queries, checked_texts, whole_number
-from qrr_lib.embed.collection import Collection, documents_of, ids_and_texts
+from qrr_lib.embed.collection import Collection, checked_documents
 from qrr_lib.rank.explain import TokenMatch, matches
 from qrr_lib.rank.first_stage import FaissRetriever
 from qrr_lib.rank.indexed import IndexedDocuments
@@ -90,12 +90,12 @@ class Reranker(IndexedDocuments):
         out, and lists them on stderr.
         """
         self.check_first_stage()
-        ids, texts = ids_and_texts(collection, skip_empty)
+        ids, texts, shown = checked_documents(collection, skip_empty)
         check_ids(ids, self.doc_ids)  # now: embedding takes long
         scorer, seen = self.scorer.fitted(self.embedder, texts)
-        vectors, states = zip(*scorer.blocks(self.embedder, texts, seen))
-        self.add(ids, np.concatenate(vectors), States.join(list(states)), texts)
-        self.documents |= documents_of(collection)
+        vectors, states = scorer.encode_texts(self.embedder, texts, seen)
+        self.add(ids, vectors, states, texts)
+        self.documents |= shown
         self.scorer = scorer  # only now: a refused index leaves no fitted map behind
         return self
 
@@ -122,7 +122,7 @@ class Reranker(IndexedDocuments):
         signals = {name: np.zeros(rows.shape, "f4") for name in ("cosine", "states")}
         weights = self.token_weights(asked)
         for q, cosines in enumerate(found):
-            own, filled = self.rows_of(cosines), slice(len(cosines))
+            own, filled = [self._row[key] for key in cosines], slice(len(cosines))
             rows[q, filled] = own
             mine = None if weights is None else weights[q : q + 1]
             score = self.scorer.score(asked[q : q + 1], self.states[own], mine)

@@ -6,7 +6,6 @@ state per text is the case of a single row: it is its own best partner.
 """
 
 import copy
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -57,6 +56,8 @@ class Scorer:
         idf: bool = True,
         **options,
     ):
+        if isinstance(angles, type) or not callable(angles):
+            raise ValueError(f"take a head or a QubitMap as angles, not {angles!r}")
         if similarity is not None:
             options["similarity"] = similarity
         self.codec = CODECS[one_of("per", per, CODECS)](angles, **options)
@@ -89,15 +90,13 @@ class Scorer:
         """Embeddings (B, D), or token vectors (T, D) → rows that `compare` takes."""
         return self.codec.rows(vectors)
 
-    def blocks(self, embedder, texts, seen=None) -> Iterator:
-        """Texts → (embeddings (B, D), `States`), block by block."""
+    def encode_texts(self, embedder, texts: list[str], seen: dict | None = None):
+        """Texts → (embeddings (N, D), `States`); those in `seen` were encoded by
+        `fitted`.
+        """
         if not texts:
             raise ValueError("there are no texts to encode")
-        return self.codec.blocks(embedder, texts, seen)
-
-    def encode_texts(self, embedder, texts: list[str]):
-        """Texts → (embeddings (N, D), `States`)."""
-        vectors, states = zip(*self.blocks(embedder, texts))
+        vectors, states = zip(*self.codec.blocks(embedder, texts, seen))
         return np.concatenate(vectors), States.join(list(states))
 
     def compare(self, a, b) -> np.ndarray:

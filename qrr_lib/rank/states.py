@@ -5,7 +5,6 @@
 import functools
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -85,12 +84,9 @@ def shipped_states(model: str, model_sha256: str, angles_sha256: str):
     compared.
     """
     try:
-        path = Path(data_dir()) / "course" / "tokens" / f"{model}.npz"
+        file = read_arrays(data_dir() / "course" / "tokens" / f"{model}.npz")
     except FileNotFoundError:
         return {}, None
-    if not path.is_file():
-        return {}, None
-    file = read_arrays(path)
     made_by = str(file["model_sha256"]), str(file["map_sha256"])
     if made_by != (model_sha256, angles_sha256):
         return {}, None

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+from qrr_lib.embed.int8 import onnx_session
 from qrr_lib.encode.angles import check_vectors
 from qrr_lib.encode.circuit import Circuit
 from qrr_lib.files import atomic_path
@@ -115,7 +116,7 @@ def quantize_onnx(path: str | os.PathLike, target: str | os.PathLike) -> Path:
             "target must be another file than path, so that the full-precision head "
             "stays"
         )
-    _session(path)  # readable, or a clear error
+    onnx_session(path, 1)  # readable, or a clear error
     operators = {node.op_type for node in onnx.load(path).graph.node}
     if operators & {"MatMulInteger", "DynamicQuantizeLinear"}:
         raise ValueError(
@@ -141,7 +142,7 @@ class OnnxAngles:
     """
 
     def __init__(self, path: str | os.PathLike):
-        self.session = _session(path)
+        self.session = onnx_session(Path(path), 1)
         self.sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest()
         stored = self.session.get_modelmeta().custom_metadata_map
         about = json.loads(stored.get("qrr", "{}"))
@@ -159,21 +160,3 @@ class OnnxAngles:
         vectors = check_vectors(embeddings, self.embedding_dim).detach().cpu().float()
         angles = self.session.run(None, {"embeddings": vectors.numpy()})[0]
         return torch.from_numpy(angles)
-
-
-def _session(path: str | os.PathLike):
-    import onnxruntime
-
-    # from memory: no open file that Windows would refuse to replace
-    data = Path(path).read_bytes()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        cpu = ["CPUExecutionProvider"]
-        return onnxruntime.InferenceSession(data, options, providers=cpu)
-    except Exception as error:  # the runtime raises classes of its own
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"{Path(path).name} is not a readable ONNX file ({reason})"
-        ) from None

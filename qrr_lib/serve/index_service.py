@@ -12,7 +12,6 @@ from fastapi import Body, Depends, HTTPException, Request
 from pydantic import BaseModel, Field
 
 from qrr_lib.checks import is_unicode
-from qrr_lib.embed.embedder import TextEmbedder
 from qrr_lib.engine.index import Index
 from qrr_lib.engine.passage import Passage, condition
 from qrr_lib.engine.passages import cut, split_id, word_pieces
@@ -147,6 +146,6 @@ def serve(place: str, host: str = "127.0.0.1", port: int = 8000) -> None:
     A token is read from the environment variable QRR_TOKEN.
     """
     token = token_for(host)
-    with Index.open(place, TextEmbedder(cache=False)) as index:
+    with Index.open(place) as index:
         app = index_app(index, token, hosts=hosts_of(host))
         server_of(app, host, port).run()

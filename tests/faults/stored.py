@@ -23,7 +23,7 @@ from qrr_lib.embed.cache import EmbeddingCache
 from qrr_lib.embed.models import model_spec
 from qrr_lib.encode.angles import load_source
 from qrr_lib.files import data_dir
-from qrr_lib.rank.shipped_vectors import load_vectors
+from qrr_lib.rank.judged import load_vectors
 
 LIGHT = victims.LIGHT
 MODELS = (LIGHT, "all-mpnet-base-v2")

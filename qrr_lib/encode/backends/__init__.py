@@ -5,7 +5,7 @@ result (lesson 03).
 import importlib
 
 from qrr_lib.checks import numbers, one_of
-from qrr_lib.encode.circuit import MAX_QUBITS, Circuit
+from qrr_lib.encode.circuit import MAX_QUBITS, Circuit, checked_circuit
 
 BACKENDS = {  # name: module here, and what its `encode` takes besides
     "torch": ("tensor_program", {}),
@@ -42,7 +42,7 @@ def encode(angles, circuit: Circuit, backend: str = "torch"):
     import torch  # here: the name is also that of a module of this package
 
     name, options = BACKENDS[one_of("backend", backend, BACKENDS)]
-    angles, n = numbers("angles", angles), circuit.n_qubits
+    angles, n = numbers("angles", angles), checked_circuit(circuit).n_qubits
     if tuple(angles.shape[1:]) != circuit.angle_shape:
         raise ValueError(
             f"angles of shape {tuple(angles.shape)} do not fit {circuit}: expected (B, "
