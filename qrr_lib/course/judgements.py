@@ -11,7 +11,7 @@ from qrr_lib.files import atomic_path
 from qrr_lib.rank.metrics import Qrels
 
 HEADER = "query-id\tcorpus-id\tscore"
-# the strongest cheap rival of reranking; weights as data/results/compare.json chose them
+# the cheapest strong rival of reranking; weights: "choice" in data/results/compare.json
 PLAIN_MIX = {"cosine": 0.6, "words": 0.4}
 
 
