@@ -62,7 +62,7 @@ def _pool(args, embedder):
 def search(args) -> None:
     """search an index, or the course corpus"""
     where = [engine.condition(text) for text in args.where or []]
-    with _opened(args.index) as target:
+    with engine.Index.open(args.index) as target:
         if args.alpha is not None:
             target.weights = args.alpha
         hits = target.search(args.query, args.k, where)
@@ -83,7 +83,7 @@ def search(args) -> None:
 
 def delete(args) -> int:
     """take documents, or single passages, out of an index"""
-    with _opened(args.index) as target:
+    with engine.Index.open(args.index) as target:
         asked, ids = set(args.ids), target.ids()
         gone = [key for key in ids if {key, split_id(key)[0]} & asked]
         deleted = target.delete(gone)
@@ -96,7 +96,7 @@ def delete(args) -> int:
 
 def info(args) -> None:
     """what an index is, and how much it holds"""
-    with _opened(args.index) as target:
+    with engine.Index.open(args.index) as target:
         for name, value in target.info().items():
             print(printable(f"{name:<12} {value}"))
 
@@ -107,7 +107,7 @@ def evaluate(args) -> None:
     every = read_queries(args.queries or _queries_beside(Path(args.qrels)))
     if lost := sorted(set(qrels) - set(every)):
         raise ValueError(f"{args.qrels} judges {lost[0]!r}, a query that is not given")
-    with _opened(args.index) as target:
+    with engine.Index.open(args.index) as target:
         ids = target.ids()
         documents = {split_id(key)[0] for key in ids}
         judged = {key for grades in qrels.values() for key in grades}
@@ -140,10 +140,6 @@ def _queries_beside(qrels: Path) -> Path:
         if (folder / "queries.jsonl").is_file():
             return folder / "queries.jsonl"
     raise FileNotFoundError(f"no queries.jsonl beside {qrels}: name it by --queries")
-
-
-def _opened(place: str):
-    return engine.Index.open(place)
 
 
 def _opened_or_made(place: str, tokens: str | None, precision: str):
